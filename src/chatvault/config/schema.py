@@ -1,0 +1,109 @@
+"""Every setting there is, with its default and its meaning. `docs/configuration.md` is checked against this file.
+
+Sizes are bytes (`32MiB` in the file), durations seconds (`1h` in the file).
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Setting(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of all sections."""
+
+
+class ServerConfig(Setting):
+    host: str = "127.0.0.1"
+    port: int = 4000
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 4001
+    workers: int = 1
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    max_body: int = 32 << 20
+    """Of a JSON request."""
+    max_upload: int = 512 << 20
+    """Of a multipart or binary request, which is streamed up and never held."""
+    max_bodies: int = 256 << 20
+    """Of all requests a worker holds at a time."""
+    max_header: int = 64 << 10
+    header_timeout: float = 10.0
+    body_timeout: float = 60.0
+    """The longest silence within a request body."""
+    idle_timeout: float = 75.0
+    """Of a kept-alive connection between two calls."""
+    send_timeout: float = 120.0
+    """The longest a client may take none of an answer that waits for it."""
+    drain_timeout: float = 30.0
+    client_gone: Literal["cancel", "drain"] = "cancel"
+    """What becomes of the provider's answer when its client has left: `drain` reads on, so that the usage is known."""
+
+
+class AuditConfig(Setting):
+    durability: Literal["process", "power"] = "process"
+    on_failure: Literal["refuse", "continue"] = "refuse"
+    bodies: Literal["none", "full"] = "none"
+    max_kept_body: int = 1 << 20
+    segment_size: int = 64 << 20
+    segment_age: float = 3600.0
+    sign_interval: float = 5.0
+    reserve: int = 4 << 20
+    """Space kept for closing what is open when the disk is full."""
+
+
+class Timeouts(Setting):
+    connect: float = 5.0
+    first_byte: float = 600.0
+    idle: float = 120.0
+    total: float | None = None
+
+
+class ProviderConfig(Setting):
+    """A provider account. `kind` names a row of the provider table, whose values hold where these are not set."""
+
+    kind: str = "openai-compatible"
+    base_url: str | None = None
+    api_key: str | None = None
+    headers: dict[str, str] = {}
+    """Sent with every call, over the client's own."""
+    timeouts: Timeouts = Timeouts()
+    ca_file: str | None = None
+    proxy: str | None = None
+    """`http://host:port`; none: taken from HTTPS_PROXY and NO_PROXY."""
+    stream_usage: bool | None = None
+    """Whether the provider knows `stream_options.include_usage`."""
+
+
+class ModelConfig(Setting):
+    provider: str
+    model: str | None = None
+    """The name at the provider; the public name when it is not set."""
+
+
+class PriceConfig(Setting):
+    """US dollars per million units, exact decimals as text or number; `request` is dollars a call."""
+
+    input: str | None = None
+    cached: str | None = None
+    cache_write: str | None = None
+    cache_write_1h: str | None = None
+    input_audio: str | None = None
+    input_image: str | None = None
+    output: str | None = None
+    reasoning: str | None = None
+    output_audio: str | None = None
+    output_image: str | None = None
+    request: str | None = None
+
+
+class Config(Setting):
+    server: ServerConfig = ServerConfig()
+    audit: AuditConfig = AuditConfig()
+    providers: dict[str, ProviderConfig] = {}
+    models: dict[str, ModelConfig] = {}
+    default_provider: str | None = None
+    """Where a call goes that names no model and whose path says nothing of a provider."""
+    prices: dict[str, PriceConfig] = {}
+    """By `provider/model`."""
+    data_dir: str = "data"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,38 @@
+"""What a worker runs on: the configuration resolved, versioned, pushed whole over the feed and swapped at once."""
+
+import msgspec
+
+from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Timeouts
+
+
+class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A provider account, its row and its configuration merged. `headers` carry the credential: never logged."""
+
+    name: str
+    kind: str
+    base_url: str
+    """`http(s)://host[:port]/path`, or `unix:/path/to/socket:/path` for a unix socket."""
+    headers: dict[str, str] = {}
+    dialects: tuple[str, ...] = ()
+    price_id: str | None = None
+    """The provider's id in the price book."""
+    timeouts: Timeouts = Timeouts()
+    ca_file: str | None = None
+    proxy: str | None = None
+    stream_usage: bool = True
+    free: bool = False
+    """Runs on the operator's own machine: its calls cost nothing, and that is known."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    version: int
+    server: ServerConfig = ServerConfig()
+    audit: AuditConfig = AuditConfig()
+    providers: dict[str, ProviderSnapshot] = {}
+    models: dict[str, ModelConfig] = {}
+    """By public name. `provider/model` is always routable beside them."""
+    known: dict[str, tuple[str, ...]] = {}
+    """By provider: models it is known to have, for `GET /v1/models` and for suggestions."""
+    default_provider: str | None = None
+    prices: dict[str, dict[str, int]] = {}
+    """Overrides by `provider/model`: pico-dollars a unit by usage field, and `request`."""

@@ -1,0 +1,100 @@
+"""What goes over the feed. Each message is one JSON text, framed by its length (`frames.py`).
+
+A connection begins with `Hello` from the worker and `Welcome` from control: a full resync, after which the worker drops every
+grant it had cached. From then on control pushes; what it pushes after an answer to a look-up was sent after it.
+"""
+
+import msgspec
+
+from chatvault.access.grant import Grant
+from chatvault.config.snapshot import Snapshot
+
+HEARTBEAT = 2.0
+"""Seconds between two signs of life, each way."""
+SILENCE = 6.0
+"""A peer that was silent for so many seconds is gone, whatever its socket says."""
+
+
+class _Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
+    pass
+
+
+# --- worker to control
+
+
+class Hello(_Message, tag="hello"):
+    worker: int
+    """Its number, from 0."""
+    pid: int
+    chain: str
+    """The chain it writes."""
+
+
+class Lookup(_Message, tag="lookup"):
+    digest: str
+    """Hex of the token's keyed digest."""
+
+
+class Ack(_Message, tag="ack"):
+    push: int
+
+
+class Health(_Message, tag="health"):
+    """The worker's sign of life, and what only it knows."""
+
+    calls: int = 0
+    """In flight."""
+    connections: int = 0
+    served: int = 0
+    """Calls since it started."""
+    journal_lines: int = 0
+    journal_bytes: int = 0
+    journal_slowest_us: int = 0
+    """The longest write since the last sign of life."""
+    journal_fault: str | None = None
+    rss: int = 0
+    """Resident memory, bytes."""
+
+
+# --- control to worker
+
+
+class Welcome(_Message, tag="welcome"):
+    pepper: str
+    """Hex of the key of token digests."""
+    snapshot: Snapshot
+
+
+class Granted(_Message, tag="granted"):
+    """The answer to a look-up. No grant: there is no such token. `reason` tells `revoked` from `unknown`."""
+
+    digest: str
+    grant: Grant | None = None
+    reason: str | None = None
+
+
+class Configure(_Message, tag="configure"):
+    push: int
+    snapshot: Snapshot
+
+
+class Revoke(_Message, tag="revoke"):
+    """Forget the grants of these tokens, and end what they have in flight. To be acknowledged once that is so."""
+
+    push: int
+    tokens: tuple[str, ...]
+
+
+class Forget(_Message, tag="forget"):
+    """Look these tokens up again at their next use (they were changed). To be acknowledged."""
+
+    push: int
+    tokens: tuple[str, ...]
+
+
+class Beat(_Message, tag="beat"):
+    """Control's sign of life."""
+
+
+ToControl = Hello | Lookup | Ack | Health
+ToWorker = Welcome | Granted | Configure | Revoke | Forget | Beat
