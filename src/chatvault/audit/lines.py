@@ -33,7 +33,7 @@ class Line(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True, g
     """Microseconds since the epoch."""
 
 
-class ChainStarted(Line, tag="chain"):
+class ChainStarted(Line, tag="chain", kw_only=True):
     """The first line of a chain: one life of one writer."""
 
     chain: str
@@ -44,11 +44,11 @@ class ChainStarted(Line, tag="chain"):
     """The heads of all chains on disk that are not sealed to their end."""
 
 
-class ChainEnded(Line, tag="end"):
+class ChainEnded(Line, tag="end", kw_only=True):
     """The last line of a life that ended in order."""
 
 
-class Priced(Line, tag="price"):
+class Priced(Line, tag="price", kw_only=True):
     """The prices that later lines of this chain refer to by `version`."""
 
     version: str
@@ -61,7 +61,7 @@ class Priced(Line, tag="price"):
     """(usage field, from this many input tokens on, pico-dollars a unit)."""
 
 
-class Opened(Line, tag="opened"):
+class Opened(Line, tag="opened", kw_only=True):
     """Written before a byte goes upstream."""
 
     id: str
@@ -85,7 +85,7 @@ class Opened(Line, tag="opened"):
     """Who is at the other end of the connection."""
 
 
-class Attempted(Line, tag="attempt"):
+class Attempted(Line, tag="attempt", kw_only=True):
     """Written before each further attempt."""
 
     id: str
@@ -98,7 +98,7 @@ class Attempted(Line, tag="attempt"):
     """The fault of the attempt before."""
 
 
-class Closed(Line, tag="closed"):
+class Closed(Line, tag="closed", kw_only=True):
     """All there is to say about a call: a row of the ledger is made from this line alone."""
 
     id: str
@@ -142,7 +142,7 @@ class Closed(Line, tag="closed"):
     """For `interrupted`: the chain the call was opened in."""
 
 
-class Refused(Line, tag="refused"):
+class Refused(Line, tag="refused", kw_only=True):
     """A call that never went upstream; `count` of the same kind from the same address within a second share a line."""
 
     id: str
@@ -160,7 +160,7 @@ class Refused(Line, tag="refused"):
     private: Private | None = None
 
 
-class Admin(Line, tag="admin"):
+class Admin(Line, tag="admin", kw_only=True):
     """A change made through the control plane. Values are public ids and settings, never secrets."""
 
     who: str
@@ -170,7 +170,7 @@ class Admin(Line, tag="admin"):
     after: dict[str, object] | None = None
 
 
-class Signed(Line, tag="signed"):
+class Signed(Line, tag="signed", kw_only=True):
     """Heads that control has signed: `signature` (hex) is Ed25519 over docs/journal.md's canonical text of `heads`, `at` and `number`."""
 
     number: int
@@ -181,7 +181,7 @@ class Signed(Line, tag="signed"):
     signature: str
 
 
-class Sealed(Line, tag="sealed"):
+class Sealed(Line, tag="sealed", kw_only=True):
     """A segment that is finished: compressed, never written again."""
 
     chain: str
