@@ -59,7 +59,7 @@ tiny: $(VENV)/.stamp-tiny ## Add a small real model to .venv
 # -- Running -----------------------------------------------------------------------------------------------------------
 
 .PHONY: serve demo bench
-serve: setup ## Serve on 127.0.0.1:4000, control on 127.0.0.1:4001
+serve: setup $(if $(findstring --tiny,$(ARGS)),tiny) ## Serve on 127.0.0.1:4000, control on 127.0.0.1:4001
 	@exec $(BIN)/chatvault serve $(ARGS)
 
 demo: setup $(if $(filter tiny,$(DEMO)),tiny) ## Show all of it at work, in under 30 s (DEMO=ollama, DEMO=tiny)
@@ -85,7 +85,7 @@ format: dev ## Format, and mend what the linter can
 	@$(BIN)/ruff format .
 
 prove: dev ## Run the proofs that take minutes
-	@$(BIN)/python -m pytest -m prove $(ARGS)
+	@$(BIN)/python -m pytest -m prove --hypothesis-profile=prove $(ARGS)
 
 # -- Keeping -----------------------------------------------------------------------------------------------------------
 

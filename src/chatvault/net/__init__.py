@@ -1,0 +1,1 @@
+"""The upstream HTTP client: pool, stream, TLS, timeouts."""

@@ -1,0 +1,1 @@
+"""What no journal could rebuild: projects, tokens, keys, budgets."""
