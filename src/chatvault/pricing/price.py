@@ -1,0 +1,200 @@
+"""A price, and what a usage costs at it. Exact integers of pico-dollars (10^-12 US dollars) throughout."""
+
+import hashlib
+
+import msgspec
+
+from chatvault.core.usage import Usage
+
+INPUT_FIELDS = ("input", "cached", "cache_write", "cache_write_1h", "input_audio", "input_image")
+OUTPUT_FIELDS = ("output", "reasoning", "output_audio", "output_image")
+OVERLAPS = ("cached_audio", "cached_image")
+"""Rates without a usage field of their own: for input tokens that are at once cached and audio (or image)."""
+
+Tier = tuple[str, int, int]
+"""(usage field, from this many input tokens on, pico-dollars a unit)."""
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model of one provider costs.
+
+    `rates` are pico-dollars a unit by usage field; `request` is the fee of a call, `searches` that of a web
+    search. A usage field without a rate costs what the field that includes it costs. A tier holds for the
+    whole call: once the input is that large, all its tokens pay the tier's rate, input and output alike (the
+    input decides for both).
+    """
+
+    version: str
+    """Says what the price is: equal prices of a model have equal versions, whenever and wherever they are
+    made."""
+    provider: str
+    model: str
+    """The model's id in the price book, or the name a configured price is for."""
+    source: str
+    """`genai-prices 0.2.3` or `config`."""
+    rates: dict[str, int]
+    tiers: tuple[Tier, ...] = ()
+    """In ascending order of their thresholds."""
+    context_window: int | None = None
+    """The most tokens the model takes in, where that is known."""
+
+
+def make_price(
+    provider: str,
+    model: str,
+    source: str,
+    rates: dict[str, int],
+    tiers: tuple[Tier, ...] = (),
+    context_window: int | None = None,
+) -> Price:
+    """A price with its version, which depends on who charges what for which model, and not on the edition of
+    the source."""
+    content = (provider, model, source.partition(" ")[0], sorted(rates.items()), tiers)
+    digest = hashlib.sha256(msgspec.json.encode(content)).hexdigest()
+    return Price(
+        version=f"p_{digest[:16]}",
+        provider=provider,
+        model=model,
+        source=source,
+        rates=rates,
+        tiers=tiers,
+        context_window=context_window,
+    )
+
+
+def cost(price: Price, usage: Usage) -> int | None:
+    """Pico-dollars, exact. None where something was used that the price says nothing of: unknown is never 0.
+
+    Each token is priced once. Where a provider's parts exceed their whole, the parts are believed.
+    """
+    rates = _at(price, usage.input) if price.tiers else price.rates
+    get = rates.get
+    plain_in, plain_out = get("input"), get("output")
+    if (
+        plain_in is None
+        or plain_out is None
+        or usage.input_audio
+        or usage.input_image
+        or usage.cache_write
+        or usage.cache_write_1h
+        or usage.output_audio
+        or usage.output_image
+        or usage.searches
+    ):
+        return _cost_of_parts(rates, usage)
+    total = get("request", 0)
+    if usage.cached:
+        total += max(usage.input - usage.cached, 0) * plain_in + usage.cached * get("cached", plain_in)
+    else:
+        total += usage.input * plain_in
+    if usage.reasoning:
+        thought = get("reasoning", plain_out)
+        total += max(usage.output - usage.reasoning, 0) * plain_out + usage.reasoning * thought
+    else:
+        total += usage.output * plain_out
+    return total
+
+
+def upper_bound(
+    price: Price,
+    input_bytes: int | None,
+    max_output_tokens: int | None,
+    *,
+    choices: int = 1,
+    searches: int = 0,
+) -> int | None:
+    """The most a call may cost, in pico-dollars; None where that has no known bound.
+
+    `input_bytes` is the size of a request whose text is all in it: a token is at least a byte. It is None
+    where the request refers to more than its bytes say (images, files, earlier responses, tools of the
+    provider); then the model's context window bounds it. `max_output_tokens` is what the request allows for
+    each of its `choices`; None: the context window.
+    """
+    window = price.context_window
+    tokens_in = input_bytes if input_bytes is not None else window
+    tokens_out = max_output_tokens if max_output_tokens is not None else window
+    dearest_in = _dearest(price, (*INPUT_FIELDS, *OVERLAPS), tokens_in)
+    dearest_out = _dearest(price, OUTPUT_FIELDS, tokens_in)
+    fee = price.rates.get("request", 0)
+    if searches:
+        if "searches" not in price.rates:
+            return None
+        fee += searches * price.rates["searches"]
+    if dearest_in:
+        if tokens_in is None:
+            return None
+        fee += tokens_in * dearest_in
+    if dearest_out:
+        if tokens_out is None:
+            return None
+        fee += tokens_out * choices * dearest_out
+    return fee
+
+
+def _dearest(price: Price, fields: tuple[str, ...], tokens_in: int | None) -> int:
+    rates = [rate for field, rate in price.rates.items() if field in fields]
+    rates += [
+        rate
+        for field, start, rate in price.tiers
+        if field in fields and (tokens_in is None or start <= tokens_in)
+    ]
+    return max(rates, default=0)
+
+
+def _at(price: Price, tokens_in: int) -> dict[str, int]:
+    """The rates that hold for a call with this much input."""
+    rates = price.rates
+    reached = {field: rate for field, start, rate in price.tiers if tokens_in >= start}
+    return rates | reached if reached else rates
+
+
+def _cost_of_parts(rates: dict[str, int], usage: Usage) -> int | None:
+    total = rates.get("request", 0)
+    for count, rate in (
+        *_input_parts(rates, usage),
+        *_output_parts(rates, usage),
+        (usage.searches, rates.get("searches")),
+    ):
+        if count:
+            if rate is None:
+                return None
+            total += count * rate
+    return total
+
+
+def _input_parts(rates: dict[str, int], usage: Usage) -> list[tuple[int, int | None]]:
+    """Disjoint counts and their rates. Where cached tokens and audio or images don't fit beside each other
+    into the input, they overlap: such tokens are cached audio, cached images, and the cheaper text is cached
+    first."""
+    plain = rates.get("input")
+    cached_rate = rates.get("cached", plain)
+    write_rate = rates.get("cache_write", plain)
+    cached, audio, image = usage.cached, usage.input_audio, usage.input_image
+    rest = usage.input - cached - usage.cache_write - usage.cache_write_1h - audio - image
+    cached_audio = min(max(-rest, 0), cached, audio)
+    cached_image = min(max(-rest - cached_audio, 0), cached - cached_audio, image)
+    return [
+        (max(rest, 0), plain),
+        (cached - cached_audio - cached_image, cached_rate),
+        (cached_audio, rates.get("cached_audio", cached_rate)),
+        (cached_image, rates.get("cached_image", cached_rate)),
+        (usage.cache_write, write_rate),
+        (usage.cache_write_1h, rates.get("cache_write_1h", write_rate)),
+        (audio - cached_audio, rates.get("input_audio", plain)),
+        (image - cached_image, rates.get("input_image", plain)),
+    ]
+
+
+def _output_parts(rates: dict[str, int], usage: Usage) -> list[tuple[int, int | None]]:
+    """Disjoint counts and their rates. Reasoning that does not fit beside audio and images is part of
+    these."""
+    plain = rates.get("output")
+    shaped = usage.output_audio + usage.output_image
+    rest = usage.output - usage.reasoning - shaped
+    reasoning = usage.reasoning - min(max(-rest, 0), usage.reasoning, shaped)
+    return [
+        (max(rest, 0), plain),
+        (reasoning, rates.get("reasoning", plain)),
+        (usage.output_audio, rates.get("output_audio", plain)),
+        (usage.output_image, rates.get("output_image", plain)),
+    ]
