@@ -1,7 +1,8 @@
 """The lines of the journal, as values. docs/journal.md describes the file; this is its vocabulary.
 
-Chained lines hold pseudonymous ids only. What must stay erasable (addresses, error texts, metadata, bodies) lies in the private
-part, and a line refers to it by a `Private`: a salted digest, and the place where the text lies.
+Chained lines hold pseudonymous ids only. What must stay erasable (addresses, error texts, metadata, bodies)
+lies in the private part, and a line refers to it by a `Private`: a salted digest, and the place where the
+text lies.
 """
 
 import msgspec
@@ -17,7 +18,8 @@ Heads = dict[str, tuple[int, str]]
 
 
 class Private(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`digest`: SHA-256 (hex) of salt and data. `at`, `size`: where the line lies in the private file of the same segment, in bytes."""
+    """`digest`: SHA-256 (hex) of salt and data. `at`, `size`: where the line lies in the private file of the
+    same segment, in bytes."""
 
     digest: str
     at: int
@@ -25,7 +27,8 @@ class Private(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Line(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True, gc=False):
-    """`seq` counts from 1 within a chain; `prev` is the digest of the line before (empty in the first). The writer fills both."""
+    """`seq` counts from 1 within a chain; `prev` is the digest of the line before (empty in the first). The
+    writer fills both."""
 
     seq: int = 0
     prev: str = ""
@@ -143,7 +146,8 @@ class Closed(Line, tag="closed", kw_only=True):
 
 
 class Refused(Line, tag="refused", kw_only=True):
-    """A call that never went upstream; `count` of the same kind from the same address within a second share a line."""
+    """A call that never went upstream; `count` of the same kind from the same address within a second share a
+    line."""
 
     id: str
     status: int
@@ -171,7 +175,8 @@ class Admin(Line, tag="admin", kw_only=True):
 
 
 class Signed(Line, tag="signed", kw_only=True):
-    """Heads that control has signed: `signature` (hex) is Ed25519 over docs/journal.md's canonical text of `heads`, `at` and `number`."""
+    """Heads that control has signed: `signature` (hex) is Ed25519 over docs/journal.md's canonical text of
+    `heads`, `at` and `number`."""
 
     number: int
     """Counts the signatures of this data folder, over all lives of control."""
@@ -196,6 +201,4 @@ class Sealed(Line, tag="sealed", kw_only=True):
     """Retention has removed the segment's file; this line stands for it."""
 
 
-AnyLine = (
-    ChainStarted | ChainEnded | Priced | Opened | Attempted | Closed | Refused | Admin | Signed | Sealed
-)
+AnyLine = ChainStarted | ChainEnded | Priced | Opened | Attempted | Closed | Refused | Admin | Signed | Sealed
