@@ -1,65 +1,79 @@
-"""Every setting there is, with its default and its meaning. `docs/configuration.md` is checked against this file.
+"""Every setting there is, with its default and its meaning. `docs/configuration.md` is checked against this
+file.
 
 Sizes are bytes (`32MiB` in the file), durations seconds (`1h` in the file).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+Size = Annotated[int, Meta(ge=1, extra={"unit": "size"})]
+"""Bytes."""
+Seconds = Annotated[float, Meta(gt=0, extra={"unit": "duration"})]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+"""0: any that is free."""
+Count = Annotated[int, Meta(ge=1)]
 
 
 class Setting(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """The base of all sections."""
 
 
-class ServerConfig(Setting):
+class ServerConfig(Setting, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
-    port: int = 4000
+    port: Port = 4000
     admin_host: str = "127.0.0.1"
-    admin_port: int = 4001
-    workers: int = 1
+    admin_port: Port = 4001
+    workers: Count = 1
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
-    max_body: int = 32 << 20
+    max_body: Size = 32 << 20
     """Of a JSON request."""
-    max_upload: int = 512 << 20
+    max_upload: Size = 512 << 20
     """Of a multipart or binary request, which is streamed up and never held."""
-    max_bodies: int = 256 << 20
+    max_bodies: Size = 256 << 20
     """Of all requests a worker holds at a time."""
-    max_header: int = 64 << 10
-    header_timeout: float = 10.0
-    body_timeout: float = 60.0
+    max_header: Size = 64 << 10
+    header_timeout: Seconds = 10.0
+    body_timeout: Seconds = 60.0
     """The longest silence within a request body."""
-    idle_timeout: float = 75.0
+    idle_timeout: Seconds = 75.0
     """Of a kept-alive connection between two calls."""
-    send_timeout: float = 120.0
+    send_timeout: Seconds = 120.0
     """The longest a client may take none of an answer that waits for it."""
-    drain_timeout: float = 30.0
+    drain_timeout: Annotated[float, Meta(ge=0, extra={"unit": "duration"})] = 30.0
     client_gone: Literal["cancel", "drain"] = "cancel"
-    """What becomes of the provider's answer when its client has left: `drain` reads on, so that the usage is known."""
+    """What becomes of the provider's answer when its client has left: `drain` reads on, so that the usage is
+    known."""
 
 
-class AuditConfig(Setting):
+class AuditConfig(Setting, frozen=True, kw_only=True):
     durability: Literal["process", "power"] = "process"
     on_failure: Literal["refuse", "continue"] = "refuse"
     bodies: Literal["none", "full"] = "none"
-    max_kept_body: int = 1 << 20
-    segment_size: int = 64 << 20
-    segment_age: float = 3600.0
-    sign_interval: float = 5.0
-    reserve: int = 4 << 20
+    max_kept_body: Size = 1 << 20
+    segment_size: Size = 64 << 20
+    segment_age: Seconds = 3600.0
+    sign_interval: Seconds = 5.0
+    reserve: Annotated[int, Meta(ge=0, extra={"unit": "size"})] = 4 << 20
     """Space kept for closing what is open when the disk is full."""
 
 
-class Timeouts(Setting):
-    connect: float = 5.0
-    first_byte: float = 600.0
-    idle: float = 120.0
-    total: float | None = None
+class Timeouts(Setting, frozen=True, kw_only=True):
+    connect: Seconds = 5.0
+    first_byte: Seconds = 600.0
+    idle: Seconds = 120.0
+    total: Seconds | None = None
 
 
-class ProviderConfig(Setting):
-    """A provider account. `kind` names a row of the provider table, whose values hold where these are not set."""
+class ProviderConfig(Setting, frozen=True, kw_only=True):
+    """A provider account. `kind` names a row of the provider table, whose values hold where these are not
+    set.
+
+    A provider that is called as a row (`openai`, `groq`, ...) is of that kind without saying so.
+    """
 
     kind: str = "openai-compatible"
     base_url: str | None = None
@@ -74,13 +88,13 @@ class ProviderConfig(Setting):
     """Whether the provider knows `stream_options.include_usage`."""
 
 
-class ModelConfig(Setting):
+class ModelConfig(Setting, frozen=True, kw_only=True):
     provider: str
     model: str | None = None
     """The name at the provider; the public name when it is not set."""
 
 
-class PriceConfig(Setting):
+class PriceConfig(Setting, frozen=True, kw_only=True):
     """US dollars per million units, exact decimals as text or number; `request` is dollars a call."""
 
     input: str | None = None
@@ -96,7 +110,7 @@ class PriceConfig(Setting):
     request: str | None = None
 
 
-class Config(Setting):
+class Config(Setting, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     audit: AuditConfig = AuditConfig()
     providers: dict[str, ProviderConfig] = {}
@@ -104,6 +118,7 @@ class Config(Setting):
     default_provider: str | None = None
     """Where a call goes that names no model and whose path says nothing of a provider."""
     prices: dict[str, PriceConfig] = {}
-    """By `provider/model`."""
-    data_dir: str = "data"
+    """By `provider/model`, or `provider/*` for all of its models. A price here replaces the price book's,
+    whole."""
+    data_dir: Annotated[str, Meta(extra={"env": "CHATVAULT_DATA"})] = "data"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

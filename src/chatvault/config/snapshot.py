@@ -1,4 +1,5 @@
-"""What a worker runs on: the configuration resolved, versioned, pushed whole over the feed and swapped at once."""
+"""What a worker runs on: the configuration resolved, versioned, pushed whole over the feed and swapped at
+once."""
 
 import msgspec
 
@@ -6,7 +7,8 @@ from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Time
 
 
 class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A provider account, its row and its configuration merged. `headers` carry the credential: never logged."""
+    """A provider account, its row and its configuration merged. `headers` carry the credential: never
+    logged."""
 
     name: str
     kind: str

@@ -107,10 +107,9 @@ _Held = tuple[int, int, Price | None]
 
 
 class PriceBook:
-    """`overrides` are configured prices by `provider/model`: rates in pico-dollars a unit by usage field, and
-    `request`.
-
-    They replace the whole price of that model, and hold at any time.
+    """`overrides` are configured prices by `provider/model` (or `provider/*`, for all of its models that have
+    none of their own): rates in pico-dollars a unit by usage field, and `request`. They replace a whole
+    price, and hold at any time.
     """
 
     def __init__(
@@ -154,7 +153,7 @@ class PriceBook:
         return tuple(entry.id for entry in shelf.entries if not entry.deprecated) if shelf is not None else ()
 
     def _look_up(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> _Held:
-        rates = self._overrides.get(f"{provider_name}/{model}")
+        rates = self._overrides.get(f"{provider_name}/{model}", self._overrides.get(f"{provider_name}/*"))
         entry = self._find(provider_id, model.lower()) if provider_id is not None else None
         window = entry.context_window if entry is not None else None
         if rates is not None:

@@ -1,0 +1,261 @@
+"""From a configuration and an environment to the snapshot that workers run on, or to everything that is wrong
+with them."""
+
+import difflib
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from chatvault.config.schema import Config, PriceConfig, ProviderConfig
+from chatvault.config.snapshot import ProviderSnapshot, Snapshot
+from chatvault.core.errors import OperatorError
+from chatvault.core.money import pico
+from chatvault.providers.discover import base_url_of, discover, key_of, key_variables, missing
+from chatvault.providers.proxies import proxy_for
+from chatvault.providers.rows import ROWS, ProviderRow
+
+FAKE = "fake"
+FAKE_RATES = {"input": 1_000_000, "cached": 250_000, "output": 4_000_000}
+"""What the simulated provider's models cost, in pico-dollars a token (1 $ and 4 $ a million): made up, so
+that costs show."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?|unix:/[!-~]+")
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_MILLION = 1_000_000
+
+
+def _no_models(price_id: str | None) -> Sequence[str]:
+    return ()
+
+
+def fake_wanted(config: Config, environ: Mapping[str, str], ollama: bool) -> bool:
+    """Whether the simulated provider has to run: asked for, or nothing else is there."""
+    if any(_kind(name, said) == FAKE and said.base_url is None for name, said in config.providers.items()):
+        return True
+    return not (config.providers or ollama or discover(environ))
+
+
+def resolve(
+    config: Config,
+    environ: Mapping[str, str],
+    ollama: bool,
+    fake_url: str | None,
+    *,
+    version: int = 1,
+    models: Callable[[str | None], Sequence[str]] = _no_models,
+) -> Snapshot:
+    """The snapshot. Raises OperatorError with a line for each problem.
+
+    `ollama` says whether one answers where `ollama_url` points; `fake_url` is where the simulated provider
+    listens, if it runs (it is used only where it is wanted); `models` says which models the price book knows
+    of a provider, by its id there.
+    """
+    problems: list[str] = []
+    accounts = _accounts(config, environ, ollama, fake_url)
+    providers = {}
+    for name, account in accounts.items():
+        found = _provider(name, account, environ)
+        if isinstance(found, ProviderSnapshot):
+            providers[name] = found
+        else:
+            problems += [f"providers.{name}: {problem}" for problem in found]
+    for name, model in config.models.items():
+        if model.provider not in accounts:
+            problems.append(
+                f"models.{name}.provider: no provider {model.provider!r}{_nearest(model.provider, accounts)}"
+            )
+    if config.default_provider is not None and config.default_provider not in accounts:
+        nearest = _nearest(config.default_provider, accounts)
+        problems.append(f"default_provider: no provider {config.default_provider!r}{nearest}")
+    prices = _prices(config, accounts, problems)
+    if problems:
+        raise OperatorError("\n".join(problems), code="bad_config")
+    return Snapshot(
+        version=version,
+        server=config.server,
+        audit=config.audit,
+        providers=providers,
+        models=config.models,
+        known={
+            name: known
+            for name, provider in providers.items()
+            if (known := ROWS[provider.kind].models or tuple(models(provider.price_id)))
+        },
+        default_provider=config.default_provider or _default(providers),
+        prices=prices,
+    )
+
+
+def _accounts(
+    config: Config, environ: Mapping[str, str], ollama: bool, fake_url: str | None
+) -> dict[str, ProviderConfig]:
+    """What the configuration says, beside what was found. The configuration holds where both know a name."""
+    accounts = discover(environ)
+    if ollama and "ollama" not in accounts:
+        accounts["ollama"] = ProviderConfig(kind="ollama")
+    for name, said in config.providers.items():
+        accounts[name] = msgspec.structs.replace(said, kind=_kind(name, said))
+    if fake_wanted(config, environ, ollama) and fake_url is not None:
+        accounts.setdefault(FAKE, ProviderConfig(kind=FAKE))
+        for name, account in accounts.items():
+            if account.kind == FAKE and account.base_url is None:
+                accounts[name] = msgspec.structs.replace(account, base_url=fake_url)
+    return accounts
+
+
+def _kind(name: str, said: ProviderConfig) -> str:
+    """A provider that is called as a row is of that kind without saying so."""
+    return name if said.kind == "openai-compatible" and name in ROWS else said.kind
+
+
+def _provider(name: str, account: ProviderConfig, environ: Mapping[str, str]) -> ProviderSnapshot | list[str]:
+    """The account merged with its row, or what is wrong with it."""
+    row = ROWS.get(account.kind)
+    if row is None:
+        return [f"kind: there is no kind {account.kind!r}{_nearest(account.kind, ROWS)}"]
+    problems = []
+    if not _NAME.fullmatch(name):
+        problems.append("a provider's name is letters, digits, `.`, `_`, `-`, 64 at most")
+    base_url = _base_url(name, account, row, environ, problems)
+    headers = _headers(name, account, row, environ, problems)
+    if account.ca_file is not None:
+        problems += _certificates(account.ca_file)
+    proxy, wrong = proxy_for(account.proxy, base_url or "", environ)
+    if wrong is not None:
+        problems.append(wrong)
+    if problems or base_url is None:
+        return problems
+    return ProviderSnapshot(
+        name=name,
+        kind=row.name,
+        base_url=base_url,
+        headers=headers,
+        dialects=row.dialects,
+        price_id=row.price_id,
+        timeouts=account.timeouts,
+        ca_file=account.ca_file,
+        proxy=proxy or None,
+        stream_usage=row.stream_usage if account.stream_usage is None else account.stream_usage,
+        free=row.local,
+    )
+
+
+def _base_url(
+    name: str, account: ProviderConfig, row: ProviderRow, environ: Mapping[str, str], problems: list[str]
+) -> str | None:
+    url = account.base_url or base_url_of(row, name, environ)
+    if url is None and row.name == FAKE:
+        problems.append("base_url: the simulated provider does not run; set where it listens")
+    elif url is None and missing(row, environ):
+        problems.append(
+            f"base_url: set {' and '.join(missing(row, environ))} in the environment, or base_url"
+        )
+    elif url is None:
+        problems.append("base_url: needed, as in http://127.0.0.1:8000/v1")
+    elif not _URL.fullmatch(url) or "?" in url or "#" in url or _bad_port(url):
+        problems.append(
+            f"base_url: {url!r} is no URL; write http(s)://host[:port]/path or unix:/socket:/path"
+        )
+        return None
+    return url.rstrip("/") if url is not None else None
+
+
+def _bad_port(url: str) -> bool:
+    port = re.match(r"https?://(?:\[[^]]*\]|[^:/]*):(\d+)", url)
+    return port is not None and not 0 < int(port[1]) < 65536
+
+
+def _headers(
+    name: str, account: ProviderConfig, row: ProviderRow, environ: Mapping[str, str], problems: list[str]
+) -> dict[str, str]:
+    """The headers of every call, the credential among them. Values are never shown: they may be secret."""
+    headers = {}
+    for field, value in account.headers.items():
+        if not _FIELD.fullmatch(field) or not _VALUE.fullmatch(value) or value != value.strip():
+            problems.append(f"headers.{field}: not a header that HTTP can carry")
+        headers[field.lower()] = value
+    key = account.api_key or key_of(row, name, environ)
+    if row.auth_header in headers:
+        return headers
+    if key is not None:
+        if not re.fullmatch(r"[!-~]+", key):
+            problems.append(
+                "api_key: has a character that no key has (a blank, a line end, a quote that is not ASCII?)"
+            )
+        headers[row.auth_header] = row.auth_format.format(key=key)
+    elif row.key_required and (account.base_url is None or account.base_url == row.base_url):
+        variables = " or ".join(key_variables(row, name))
+        problems.append(f"api_key: needed; set {variables} in the environment or .env, or api_key")
+    return headers
+
+
+def _certificates(file: str) -> list[str]:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return [f"ca_file: {file} holds no certificate in PEM"]
+    except OSError as error:
+        return [f"ca_file: {file}: {error.strerror}"]
+    return []
+
+
+def _default(providers: Mapping[str, ProviderSnapshot]) -> str | None:
+    """Where a call goes that names nothing: the only provider there is, else `openai` if there is one."""
+    if len(providers) == 1:
+        return next(iter(providers))
+    return "openai" if "openai" in providers else None
+
+
+def _prices(config: Config, accounts: Mapping[str, object], problems: list[str]) -> dict[str, dict[str, int]]:
+    prices = {
+        f"{name}/*": FAKE_RATES for name, account in accounts.items() if getattr(account, "kind", "") == FAKE
+    }
+    for name, said in config.prices.items():
+        provider, slash, model = name.partition("/")
+        if not slash or not model:
+            problems.append(f"prices.{name}: write provider/model, or provider/* for all of its models")
+        elif provider not in accounts:
+            problems.append(f"prices.{name}: no provider {provider!r}{_nearest(provider, accounts)}")
+        try:
+            prices[name] = rates(said)
+        except ValueError as error:
+            problems.append(f"prices.{name}.{error}")
+    return prices
+
+
+def rates(said: PriceConfig) -> dict[str, int]:
+    """Pico-dollars a unit by usage field, and `request`. Raises ValueError that begins with the field at
+    fault."""
+    found: dict[str, int] = {}
+    for field in PriceConfig.__struct_fields__:
+        text: str | None = getattr(said, field)
+        if text is None:
+            continue
+        try:
+            amount, rest = (pico(text), 0) if field == "request" else divmod(pico(Decimal(text)), _MILLION)
+        except (ValueError, ArithmeticError):
+            raise ValueError(
+                f"{field}: {text!r} is not an amount of dollars that pico-dollars can say"
+            ) from None
+        if rest or amount < 0:
+            raise ValueError(
+                f"{field}: {text!r} must be 0 or more, and a whole number of pico-dollars (10^-12 $) a unit"
+            )
+        found[field] = amount
+    if "request" in found:
+        return {"input": 0, "output": 0} | found
+    if "input" not in found:
+        raise ValueError("input: needed (0 where it is free)")
+    return found
+
+
+def _nearest(name: str, names: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, names, n=3)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    return f"; there are {', '.join(sorted(names))}" if names else ""
