@@ -1,0 +1,101 @@
+"""One worker's end of the feed, as control sees it."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+import msgspec
+
+from chatvault.feed.frames import Frames
+from chatvault.feed.messages import Ack, Health, Hello, Lookup, ToControl
+
+MAX_UNREAD = 8 << 20
+"""Bytes a worker may leave unread; then it is dropped, and syncs anew when it returns."""
+MAX_ASKED = 1024
+"""Look-ups of a worker that are under way; beyond them nothing more is read from it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Hub(Protocol):
+    """What a peer reports to."""
+
+    def joined(self, peer: "Peer") -> None: ...
+
+    def greeted(self, peer: "Peer", hello: Hello) -> None: ...
+
+    def asked(self, peer: "Peer", digest: bytes) -> None: ...
+
+    def acknowledged(self, peer: "Peer", push: int) -> None: ...
+
+    def lost(self, peer: "Peer") -> None: ...
+
+
+class Peer(asyncio.Protocol):
+    """A connection. `hello` is None until the worker has said who it is, `heard_at` on the loop's clock."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._frames: Frames[ToControl] = Frames(msgspec.json.Decoder(ToControl))
+        self._transport: asyncio.Transport | None = None
+        self._asked = 0
+        self._clock = asyncio.get_running_loop().time
+        self.heard_at = self._clock()
+        self.hello: Hello | None = None
+        self.health: Health | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._hub.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._hub.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self._clock()
+        try:
+            for message in self._frames.feed(data):
+                self._take(message)
+        except ValueError as error:
+            _log.error("A peer on the feed was dropped: %s", error)
+            self.abort()
+
+    def send(self, data: bytes) -> None:
+        """Hand over a frame. A peer that does not read what it was sent is dropped instead."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > MAX_UNREAD:
+            _log.error("Worker %s does not read its feed and was dropped.", self.hello and self.hello.worker)
+            transport.abort()
+            return
+        transport.write(data)
+
+    def answered(self) -> None:
+        """A look-up of this peer is done."""
+        self._asked -= 1
+        if self._asked == MAX_ASKED - 1 and self._transport is not None:
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _take(self, message: ToControl) -> None:
+        if self.hello is None or isinstance(message, Hello):
+            if self.hello is not None or not isinstance(message, Hello):
+                raise ValueError("a connection begins with one `hello`")
+            self.hello = message
+            self._hub.greeted(self, message)
+        elif isinstance(message, Lookup):
+            digest = bytes.fromhex(message.digest)
+            self._asked += 1
+            if self._asked == MAX_ASKED and self._transport is not None:
+                self._transport.pause_reading()
+            self._hub.asked(self, digest)
+        elif isinstance(message, Ack):
+            self._hub.acknowledged(self, message.push)
+        else:
+            self.health = message

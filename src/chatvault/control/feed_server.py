@@ -1,0 +1,291 @@
+"""Control's end of the feed.
+
+A worker connects, says `Hello`, and gets `Welcome`: pepper and configuration. From then on it asks
+(`Lookup`), and control pushes: `Configure`, `Forget`, `Revoke`. A push is over when every worker it
+concerns has acknowledged it.
+
+Which workers that is differs. A new configuration concerns those that are connected: one that returns is
+welcomed with it. A revocation concerns every worker there should be: one that has lost its connection still
+serves what it knows, so it is waited for, told again as soon as it is back, and named if it does not come in
+time.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from chatvault.access.store import GrantSource
+from chatvault.config.snapshot import Snapshot
+from chatvault.control.feed_peer import Peer
+from chatvault.control.lookups import Lookups
+from chatvault.control.sockets import listen_privately
+from chatvault.core.clock import now_us
+from chatvault.core.errors import OperatorError
+from chatvault.feed.frames import frame
+from chatvault.feed.messages import (
+    HEARTBEAT,
+    SILENCE,
+    Beat,
+    Configure,
+    Forget,
+    Health,
+    Hello,
+    Revoke,
+    Welcome,
+)
+
+MEMORY = 24 * 3600 * 1_000_000
+"""Microseconds. A worker that returns is told of the tokens revoked since: it may have calls of theirs."""
+
+_log = logging.getLogger(__name__)
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Seconds: between two signs of life; of silence, until a peer is gone; that a push waits for workers."""
+
+    heartbeat: float = HEARTBEAT
+    silence: float = SILENCE
+    patience: float = 1.0
+
+
+PACE = Pace()
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """A worker that is connected. `silent` is seconds since it was last heard."""
+
+    worker: int
+    pid: int
+    chain: str
+    silent: float
+    health: Health | None
+
+
+class _Push:
+    """One push that waits: for which workers, and whether one that returns has to hear it."""
+
+    __slots__ = ("again", "data", "done", "missing")
+
+    def __init__(self, data: bytes, missing: set[int], again: bool) -> None:
+        self.data = data
+        self.missing = missing
+        self.again = again
+        self.done = asyncio.Event()
+
+    def settle(self, worker: int) -> None:
+        self.missing.discard(worker)
+        if not self.missing:
+            self.done.set()
+
+
+class FeedServer:
+    """Made by `open_feed`. `expected` is how many workers there should be, numbered from 0."""
+
+    def __init__(
+        self,
+        source: GrantSource,
+        pepper: bytes,
+        snapshot: Snapshot,
+        *,
+        expected: int,
+        pace: Pace,
+        gone: Callable[[Hello], None],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._source = source
+        self._pepper = pepper
+        self._expected = expected
+        self._pace = pace
+        self._gone = gone
+        self._group = group
+        self._lookups = Lookups(source, retry=pace.heartbeat / 4)
+        self._strangers: set[Peer] = set()
+        self._peers: dict[int, Peer] = {}
+        self._pids: dict[int, int] = {}
+        self._pushes: dict[int, _Push] = {}
+        self._last_push = 0
+        self.snapshot = snapshot
+
+    # -- what control asks of it
+
+    async def configure(self, snapshot: Snapshot) -> list[int]:
+        """Push a configuration, which is what workers are welcomed with from now on. Answers with the workers
+        that had not acknowledged it in time; they have it in their mail."""
+        self.snapshot = snapshot
+        self._last_push += 1
+        message = Configure(push=self._last_push, snapshot=snapshot)
+        return await self._push(message, set(self._peers), again=False)
+
+    async def forget(self, tokens: Sequence[str]) -> list[int]:
+        """Have these tokens looked up again; call it after they were changed. Answers as `configure` does."""
+        self._lookups.overtake()
+        self._last_push += 1
+        message = Forget(push=self._last_push, tokens=tuple(tokens))
+        return await self._push(message, set(self._peers), again=False)
+
+    async def revoke(self, tokens: Sequence[str]) -> list[int]:
+        """End these tokens everywhere; call it after the store has them revoked. Answers with the workers
+        that are, or may be, alive and had not acknowledged it in time."""
+        self._lookups.overtake()
+        self._last_push += 1
+        message = Revoke(push=self._last_push, tokens=tuple(tokens))
+        missing = await self._push(message, {*range(self._expected), *self._peers}, again=True)
+        return [worker for worker in missing if worker in self._peers or self._may_live(worker)]
+
+    def connected(self) -> list[Connected]:
+        """The workers that are connected, by number."""
+        now = asyncio.get_running_loop().time()
+        found = []
+        for worker, peer in sorted(self._peers.items()):
+            assert peer.hello is not None
+            silent = round(max(0.0, now - peer.heard_at), 3)
+            found.append(Connected(worker, peer.hello.pid, peer.hello.chain, silent, peer.health))
+        return found
+
+    @property
+    def expected(self) -> int:
+        return self._expected
+
+    # -- what peers report
+
+    def joined(self, peer: Peer) -> None:
+        self._strangers.add(peer)
+
+    def greeted(self, peer: Peer, hello: Hello) -> None:
+        self._strangers.discard(peer)
+        older = self._peers.get(hello.worker)
+        self._peers[hello.worker] = peer
+        if older is not None:
+            older.abort()
+        self._pids[hello.worker] = hello.pid
+        peer.send(frame(Welcome(pepper=self._pepper.hex(), snapshot=self.snapshot)))
+        for push in self._pushes.values():
+            if push.again and hello.worker in push.missing:
+                peer.send(push.data)
+        self._group.create_task(self._remind(peer))
+
+    def asked(self, peer: Peer, digest: bytes) -> None:
+        self._lookups.ask(peer, digest)
+
+    def acknowledged(self, peer: Peer, push: int) -> None:
+        waiting = self._pushes.get(push)
+        if waiting is not None and peer.hello is not None:
+            waiting.settle(peer.hello.worker)
+
+    def lost(self, peer: Peer) -> None:
+        self._strangers.discard(peer)
+        hello = peer.hello
+        if hello is None:
+            return
+        if self._peers.get(hello.worker) is peer:
+            del self._peers[hello.worker]
+            for push in self._pushes.values():
+                if not push.again:
+                    push.settle(hello.worker)
+        self._gone(hello)
+
+    # -- what runs beside
+
+    async def look_up(self) -> None:
+        """Answer look-ups, for ever."""
+        await self._lookups.run()
+
+    async def beat(self) -> None:
+        """Send signs of life and drop the silent, for ever."""
+        clock = asyncio.get_running_loop().time
+        data = frame(Beat())
+        while True:
+            due = clock() + self._pace.heartbeat
+            await asyncio.sleep(self._pace.heartbeat)
+            now = clock()
+            stood_still = now - due > self._pace.heartbeat
+            for peer in [*self._strangers, *self._peers.values()]:
+                if stood_still:  # then the silence was ours: what they said may wait to be read
+                    peer.heard_at = now
+                elif now - peer.heard_at > self._pace.silence:
+                    _log.error(
+                        "Worker %s was silent for too long.", peer.hello.worker if peer.hello else "(unnamed)"
+                    )
+                    peer.abort()
+                elif peer.hello is not None:
+                    peer.send(data)
+
+    def drop_all(self) -> None:
+        for peer in [*self._strangers, *self._peers.values()]:
+            peer.abort()
+
+    async def _push(self, message: msgspec.Struct, concerned: set[int], *, again: bool) -> list[int]:
+        number = self._last_push
+        push = _Push(frame(message), concerned, again)
+        for peer in list(self._peers.values()):
+            peer.send(push.data)
+        if not concerned:
+            return []
+        self._pushes[number] = push
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(push.done.wait(), self._pace.patience)
+        finally:
+            del self._pushes[number]
+        return sorted(push.missing)
+
+    async def _remind(self, peer: Peer) -> None:
+        """Tell a worker that has connected of what was revoked while it was away."""
+        while self._peers.get(peer.hello.worker if peer.hello else -1) is peer:
+            try:
+                tokens = await self._source.revoked_since(now_us() - MEMORY)
+            except OperatorError as error:
+                _log.error("Revoked tokens cannot be read: %s", error.message)
+                await asyncio.sleep(self._pace.heartbeat)
+                continue
+            if tokens:
+                self._last_push += 1
+                peer.send(frame(Revoke(push=self._last_push, tokens=tuple(tokens))))
+            return
+
+    def _may_live(self, worker: int) -> bool:
+        pid = self._pids.get(worker)
+        if pid is None:
+            return True
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+@asynccontextmanager
+async def open_feed(
+    path: Path,
+    source: GrantSource,
+    pepper: bytes,
+    snapshot: Snapshot,
+    *,
+    expected: int = 1,
+    pace: Pace = PACE,
+    gone: Callable[[Hello], None] = lambda hello: None,
+) -> AsyncIterator[FeedServer]:
+    """Serve the feed on a unix socket (0600) at `path`, whose folder has to be the owner's alone.
+
+    `gone` hears of each worker that was connected and is not any more. Raises OperatorError when the socket
+    cannot be made.
+    """
+    listening = await asyncio.to_thread(listen_privately, path)
+    async with asyncio.TaskGroup() as group:
+        server = FeedServer(source, pepper, snapshot, expected=expected, pace=pace, gone=gone, group=group)
+        listener = await asyncio.get_running_loop().create_unix_server(lambda: Peer(server), sock=listening)
+        running = [group.create_task(server.look_up()), group.create_task(server.beat())]
+        try:
+            yield server
+        finally:
+            listener.close()
+            server.drop_all()
+            for task in running:
+                task.cancel()
