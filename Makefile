@@ -89,7 +89,7 @@ prove: dev ## Run the proofs that take minutes
 
 # -- Keeping -----------------------------------------------------------------------------------------------------------
 
-.PHONY: lock clean
+.PHONY: lock prices clean
 lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARGS=--upgrade for newer versions)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv; install it, or name it: make lock UV=/path/to/uv" >&2; exit 1; }
 	@$(LOCK) $(LOCK_ARGS) pyproject.toml --group dev --group build --output-file requirements/dev.txt
@@ -97,6 +97,9 @@ lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARG
 	@$(LOCK) $(LOCK_ARGS) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/tiny.in --output-file requirements/tiny.txt
 	@! grep -nE '://|index-url' requirements/*.txt
+
+prices: setup ## Compile the price book anew from the installed genai-prices (after `make lock`)
+	@$(BIN)/python -m chatvault.pricing.compile
 
 clean: ## Remove .venv and everything that was built or measured (not ./data)
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -87,6 +87,9 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     stream_usage: bool | None = None
     """Whether the provider knows `stream_options.include_usage`."""
 
+    def __repr__(self) -> str:
+        return f"ProviderConfig(kind={self.kind!r}, base_url={self.base_url!r}, ...)"  # not the credential
+
 
 class ModelConfig(Setting, frozen=True, kw_only=True):
     provider: str

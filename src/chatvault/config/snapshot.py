@@ -25,6 +25,9 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     free: bool = False
     """Runs on the operator's own machine: its calls cost nothing, and that is known."""
 
+    def __repr__(self) -> str:
+        return f"ProviderSnapshot(name={self.name!r}, base_url={self.base_url!r}, ...)"  # not the credential
+
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     version: int
@@ -37,4 +40,4 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """By provider: models it is known to have, for `GET /v1/models` and for suggestions."""
     default_provider: str | None = None
     prices: dict[str, dict[str, int]] = {}
-    """Overrides by `provider/model`: pico-dollars a unit by usage field, and `request`."""
+    """Overrides by `provider/model` or `provider/*`: pico-dollars a unit by usage field, and `request`."""
