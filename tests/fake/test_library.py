@@ -231,6 +231,18 @@ async def test_a_response_streams_the_real_sequence(client: AsyncOpenAI) -> None
     assert whole.usage == usage
 
 
+async def test_a_response_reasons_first_and_may_lack_its_end(client: AsyncOpenAI) -> None:
+    stream = await client.responses.create(model="reasoner", input="hi", stream=True)
+    types = [event.type async for event in stream]
+    assert types[2:5] == [
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.output_item.added",
+    ]
+    stream = await client.responses.create(model="no-done", input="hi", stream=True)
+    assert [event.type async for event in stream][-1] == "response.output_item.done"
+
+
 async def test_a_response_calls_a_tool_once(client: AsyncOpenAI) -> None:
     async with client.responses.stream(model="gpt", input="hi", tools=[TOOL]) as stream:
         types = [event.type async for event in stream]

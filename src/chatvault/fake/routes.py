@@ -72,9 +72,18 @@ class Routes:
         """What is written in answer to `request`. Whatever is wrong with it becomes an error answer."""
         headers = request.headers
         key = None
-        if len(request.body) <= LARGEST_KEPT and self._api_key is None and "/files" not in request.path:
+        if len(request.body) <= LARGEST_KEPT and "/files" not in request.path:
             fault, kind = headers.get(FAULT_HEADER), headers.get("content-type")
-            key = (request.method, request.path, fault, kind, request.body, keep_alive, reused)
+            key = (
+                request.method,
+                request.path,
+                fault,
+                kind,
+                request.body,
+                keep_alive,
+                reused,
+                self._given(headers),
+            )
             kept = self._scripts.get(key)
             if kept is not None:
                 return kept
@@ -108,12 +117,16 @@ class Routes:
             return plan, Whole(body=refusal.body, status=refusal.status)
 
     def _authenticate(self, request: Request) -> None:
-        if self._api_key is None:
-            return
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        given = given or request.headers.get("api-key", "") or request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(given.encode(), self._api_key.encode()):
+        wanted = self._api_key or ""
+        if not hmac.compare_digest(self._given(request.headers).encode(), wanted.encode()):
             raise Refusal(401, "The API key is wrong or missing: send it as a bearer token.")
+
+    def _given(self, headers: dict[str, str]) -> str:
+        """The key a request brings; nothing if none is asked for."""
+        if self._api_key is None:
+            return ""
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        return given or headers.get("api-key", "") or headers.get("x-api-key", "")
 
     def _plan(self, request: Request) -> Plan:
         model = _model(request)
