@@ -1,6 +1,6 @@
 """`GET /v1/models` and `GET /v1/models/{id}`."""
 
-from urllib.parse import unquote
+import re
 
 from chatvault.fake.answer import Answer, json_answer
 from chatvault.fake.errors import Refusal
@@ -18,7 +18,7 @@ def list_models(request: Request) -> Answer:
 
 def show_model(request: Request) -> Answer:
     """Any model, since every name answers. Raises Refusal for `no-such-model`."""
-    name = unquote(request.path.removeprefix("/v1/models/"))
+    name = _unquoted(request.path.removeprefix("/v1/models/"))
     if name == MISSING:
         raise missing(name)
     return json_answer(_model(name))
@@ -31,3 +31,11 @@ def missing(name: str) -> Refusal:
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "simulated"}
+
+
+def _unquoted(path: str) -> str:
+    """`path` without its percent signs; urllib's would add a tenth to the time of importing this package."""
+    plain = re.sub(
+        rb"%([0-9a-fA-F]{2})", lambda found: bytes.fromhex(found[1].decode()), path.encode("latin-1")
+    )
+    return plain.decode("utf-8", "replace")
