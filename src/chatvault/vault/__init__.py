@@ -1,1 +1,1 @@
-"""What no journal could rebuild: projects, tokens, keys, budgets."""
+"""The vault: what no journal can rebuild. Projects, users, tokens; SQLite, `vault.db`."""

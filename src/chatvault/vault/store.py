@@ -1,0 +1,183 @@
+"""The vault, open: it implements `access.store.TokenStore`.
+
+A change is durable when the call that made it returns (`synchronous=FULL`): a revocation is not undone by a
+power cut.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from chatvault.access.store import DEFAULT_PROJECT, Kind, Place, Token
+from chatvault.core.clock import now_us
+from chatvault.vault import statements
+from chatvault.vault.faults import translated
+from chatvault.vault.upgrade import prepare
+
+FILE = "vault.db"
+"""Its name in the data folder."""
+
+
+class Vault:
+    """Made by `open_vault`. Every method raises VaultError when the database cannot be used."""
+
+    def __init__(self, path: Path, engine: AsyncEngine) -> None:
+        self.path = path
+        self._engine = engine
+
+    async def add(self, token: Token, digest: bytes) -> None:
+        """Keep a new token, and its project and user if they are new."""
+        async with self._change() as connection:
+            await self._add_project(connection, token.project)
+            if token.user is not None:
+                user = {"project_id": token.project, "id": token.user, "name": token.user}
+                await connection.execute(statements.ADD_USER, user)
+            await connection.execute(statements.ADD_TOKEN, _values(token, digest))
+
+    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
+        """The tokens with these digests. Those of a project that was switched off count as revoked."""
+        values = {"digests": list(digests), "kind": kind}
+        async with self._read() as connection:
+            rows = (await connection.execute(statements.FIND_TOKENS, values)).mappings().all()
+        return {row["digest"]: _token(row, active=row["active"]) for row in rows}
+
+    async def get(self, token_id: str) -> Token | None:
+        async with self._read() as connection:
+            row = (await connection.execute(statements.GET_TOKEN, {"id": token_id})).mappings().first()
+        return None if row is None else _token(row)
+
+    async def page(self, limit: int, after: Place | None = None) -> list[Token]:
+        """Tokens, the newest first: those older than `after`."""
+        values: dict[str, Any] = {"limit": limit}
+        statement = statements.NEWEST_TOKENS
+        if after is not None:
+            statement = statements.OLDER_TOKENS
+            values |= {"created_at": after[0], "before": after[1]}
+        async with self._read() as connection:
+            rows = (await connection.execute(statement, values)).mappings().all()
+        return [_token(row) for row in rows]
+
+    async def revoke(self, token_id: str, at_us: int) -> bool:
+        """Whether it was this call that revoked it."""
+        async with self._change() as connection:
+            done = await connection.execute(statements.REVOKE_TOKEN, {"token": token_id, "at": at_us})
+        return bool(done.rowcount)
+
+    async def revoked_since(self, at_us: int) -> list[str]:
+        """Ids of the tokens that were revoked at this time or later, the earliest first."""
+        async with self._read() as connection:
+            return list((await connection.execute(statements.REVOKED_SINCE, {"at": at_us})).scalars())
+
+    async def count(self, kind: Kind = "client") -> int:
+        """How many tokens of a kind there ever were."""
+        async with self._read() as connection:
+            return int((await connection.execute(statements.COUNT_TOKENS, {"kind": kind})).scalar_one())
+
+    async def note(self, key: str) -> str | None:
+        """What was noted under this key."""
+        async with self._read() as connection:
+            found = (await connection.execute(statements.GET_META, {"key": key})).scalar()
+        return None if found is None else str(found)
+
+    async def set_note(self, key: str, value: str) -> None:
+        async with self._change() as connection:
+            await connection.execute(statements.SET_META, {"key": key, "value": value})
+
+    async def make_default_project(self) -> None:
+        async with self._change() as connection:
+            await self._add_project(connection, DEFAULT_PROJECT)
+
+    async def _add_project(self, connection: AsyncConnection, project: str) -> None:
+        row = {"id": project, "name": project, "created_at": now_us(), "active": True}
+        await connection.execute(statements.ADD_PROJECT, row)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise translated(self.path, error) from error
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise translated(self.path, error) from error
+
+
+@asynccontextmanager
+async def open_vault(path: Path, *, patience: float = 5.0) -> AsyncIterator[Vault]:
+    """Open the vault; make it, or upgrade it, if need be. `patience`: seconds to wait for another program's
+    lock. Raises VaultError."""
+    engine = await asyncio.to_thread(_engine, path, patience)
+    vault = Vault(path, engine)
+    try:
+        await vault.make_default_project()
+        yield vault
+    finally:
+        await engine.dispose()
+
+
+def _engine(path: Path, patience: float) -> AsyncEngine:
+    prepare(path, patience)
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", hide_parameters=True, connect_args={"timeout": patience}
+    )
+    event.listen(engine.sync_engine, "connect", _configure)
+    return engine
+
+
+def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=FULL")
+    finally:
+        cursor.close()
+
+
+def _values(token: Token, digest: bytes) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "digest": digest,
+        "name": token.name,
+        "kind": token.kind,
+        "project_id": token.project,
+        "user_id": token.user,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+        "models": None if token.models is None else list(token.models),
+        "endpoints": None if token.endpoints is None else list(token.endpoints),
+        "tags": list(token.tags),
+        "metadata": token.metadata,
+    }
+
+
+def _token(row: RowMapping, *, active: bool = True) -> Token:
+    revoked_at = row["revoked_at"]
+    return Token(
+        id=row["id"],
+        name=row["name"],
+        project=row["project_id"],
+        user=row["user_id"],
+        kind=row["kind"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=revoked_at if active or revoked_at is not None else row["created_at"],
+        models=None if row["models"] is None else tuple(row["models"]),
+        endpoints=None if row["endpoints"] is None else tuple(row["endpoints"]),
+        tags=tuple(row["tags"]),
+        metadata=row["metadata"],
+    )

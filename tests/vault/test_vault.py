@@ -1,0 +1,148 @@
+"""The vault on a real SQLite database."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chatvault.access.store import Token, TokenStore
+from chatvault.vault.faults import VaultError
+from chatvault.vault.store import Vault, open_vault
+
+
+@pytest.fixture
+async def vault(tmp_path: Path) -> AsyncIterator[Vault]:
+    async with open_vault(tmp_path / "vault.db") as opened:
+        yield opened
+
+
+def token(number: int, **more: object) -> Token:
+    return Token(id=f"tok_{number:04}", name=f"n{number}", created_at=1000 + number // 2, **more)  # type: ignore[arg-type]
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(32)
+
+
+async def test_a_token_comes_back_as_it_was_kept(vault: Vault) -> None:
+    store: TokenStore = vault
+    full = token(
+        1,
+        project="team",
+        user="ada",
+        expires_at=5,
+        models=("gpt-*",),
+        endpoints=("chat.*", "account.files"),
+        tags=("a",),
+        metadata={"k": "v"},
+    )
+    await store.add(full, digest(1))
+    await store.add(token(2), digest(2))
+    assert await store.get("tok_0001") == full
+    assert await store.get("tok_9") is None
+    assert await store.find([digest(1), digest(2), digest(3)]) == {digest(1): full, digest(2): token(2)}
+    assert full.grant().models == ("gpt-*",)
+
+
+async def test_kinds_are_kept_apart(vault: Vault) -> None:
+    await vault.add(token(1, kind="management"), digest(1))
+    assert await vault.find([digest(1)]) == {}
+    assert list(await vault.find([digest(1)], "management")) == [digest(1)]
+    assert await vault.count() == 0
+    assert await vault.count("management") == 1
+
+
+async def test_pages_go_from_the_newest_to_the_oldest_and_hold_each_token_once(vault: Vault) -> None:
+    for number in range(7):
+        await vault.add(token(number), digest(number))
+    seen: list[str] = []
+    after = None
+    while page := await vault.page(3, after):
+        seen += [t.id for t in page]
+        after = (page[-1].created_at, page[-1].id)
+    assert seen == [f"tok_{number:04}" for number in reversed(range(7))]
+
+
+async def test_a_token_is_revoked_once(vault: Vault) -> None:
+    await vault.add(token(1), digest(1))
+    assert await vault.revoke("tok_0001", 7)
+    assert not await vault.revoke("tok_0001", 8)
+    assert not await vault.revoke("tok_none", 8)
+    found = await vault.get("tok_0001")
+    assert found is not None
+    assert found.revoked_at == 7
+    assert await vault.revoked_since(7) == ["tok_0001"]
+    assert await vault.revoked_since(8) == []
+
+
+async def test_tokens_of_a_project_that_is_switched_off_count_as_revoked(vault: Vault) -> None:
+    await vault.add(token(1, project="team"), digest(1))
+    other = sqlite3.connect(vault.path)
+    with other:
+        other.execute("UPDATE projects SET active = 0 WHERE id = 'team'")
+    other.close()
+    assert (await vault.find([digest(1)]))[digest(1)].revoked_at is not None
+
+
+async def test_a_digest_cannot_be_kept_twice(vault: Vault) -> None:
+    await vault.add(token(1), digest(1))
+    with pytest.raises(VaultError) as raised:
+        await vault.add(token(2), digest(1))
+    assert raised.value.code == "vault_failed"
+    assert await vault.get("tok_0002") is None
+
+
+async def test_notes(vault: Vault) -> None:
+    assert await vault.note("k") is None
+    await vault.set_note("k", "1")
+    await vault.set_note("k", "2")
+    assert await vault.note("k") == "2"
+
+
+async def test_it_is_its_owners_alone_and_ready_for_concurrent_readers(vault: Vault) -> None:
+    assert stat.S_IMODE(vault.path.stat().st_mode) == 0o600
+    other = sqlite3.connect(vault.path)
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert other.execute("SELECT id FROM projects").fetchall() == [("default",)]
+    other.close()
+    await asyncio.gather(*(vault.add(token(n), digest(n)) for n in range(8)))
+    assert await vault.count() == 8
+
+
+async def test_what_was_kept_survives_a_second_opening(tmp_path: Path) -> None:
+    for number in range(2):
+        async with open_vault(tmp_path / "vault.db") as vault:
+            await vault.add(token(number), digest(number))
+            assert await vault.count() == number + 1
+
+
+async def test_a_locked_vault_says_so(tmp_path: Path) -> None:
+    async with open_vault(tmp_path / "vault.db", patience=0.05) as vault:
+        other = sqlite3.connect(vault.path)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(VaultError, match="locked by another program") as raised:
+            await vault.add(token(1), digest(1))
+        assert raised.value.code == "vault_locked"
+        assert await vault.find([digest(1)]) == {}, "readers do not wait for it"
+        other.close()
+
+
+async def test_a_damaged_vault_says_so_and_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "vault.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(VaultError, match="Put a backup in its place") as raised:
+        async with open_vault(path):
+            pass
+    assert raised.value.code == "vault_corrupt"
+    assert path.read_bytes().startswith(b"no database")
+
+
+async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VaultError, match="belong to the user") as raised:
+        async with open_vault(tmp_path / "file" / "vault.db"):
+            pass
+    assert raised.value.code == "vault_unwritable"
