@@ -1,4 +1,4 @@
-"""A worker's end of the feed, reduced to what tests need: it says hello, reads what comes, and acknowledges."""
+"""A worker's end of the feed, reduced to what tests need: hello, reading, acknowledging."""
 
 import asyncio
 import os
