@@ -1,13 +1,24 @@
 """Lines and journals to test with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from chatvault.audit.lines import Closed, Opened
 from chatvault.audit.writer import ChainWriter
 from chatvault.config.schema import AuditConfig
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SMALL = AuditConfig(reserve=64 << 10)
+
+
+def aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what blocks in a thread, and wait: a test may, the event loop of the product may not."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args, **kwargs).result()
 
 
 def opened(id: str = "call-1", reserved: int | None = 1000) -> Opened:

@@ -2,15 +2,17 @@
 
 import gzip
 import os
+import zlib
 from pathlib import Path
 
 import msgspec
 
 from chatvault.audit.frame import digest_made, digest_of
-from chatvault.audit.lines import Heads
+from chatvault.audit.lines import Heads, Signed
 from chatvault.audit.segments import Segment, chains
 
 _WINDOW = 1 << 16
+_SIGNED = b'{"type":"signed",'
 
 
 class _Seq(msgspec.Struct):
@@ -67,7 +69,7 @@ def last_line(segment: Segment) -> bytes | None:
                 window *= 8
     except FileNotFoundError:  # sealed and renamed, or removed, since the folder was listed
         return None
-    except (EOFError, gzip.BadGzipFile):
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         return None
 
 
@@ -76,3 +78,23 @@ def _last_of(data: bytes) -> bytes | None:
     if end < 0:
         return None
     return data[data.rfind(b"\n", 0, end) + 1 : end + 1]
+
+
+def last_signed(segments: list[Segment]) -> Signed | None:
+    """The last signed line of a chain; None if it has none. Raises OSError."""
+    for segment in reversed(segments):
+        try:
+            packed = segment.path.read_bytes()
+            data = gzip.decompress(packed) if segment.compressed else packed
+        except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error):
+            continue
+        end = len(data)
+        while (at := data.rfind(_SIGNED, 0, end)) >= 0:
+            stop = data.find(b"\n", at) + 1
+            if stop and (at == 0 or data[at - 1] == 10):
+                try:
+                    return msgspec.json.decode(data[at:stop], type=Signed)
+                except msgspec.DecodeError:
+                    pass
+            end = at
+    return None

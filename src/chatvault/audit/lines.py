@@ -86,6 +86,8 @@ class Opened(Line, tag="opened", kw_only=True):
     trace: str | None = None
     client: Private | None = None
     """Who is at the other end of the connection."""
+    private: Private | None = None
+    """What the client said about itself, and the request's body where bodies are kept."""
 
 
 class Attempted(Line, tag="attempt", kw_only=True):

@@ -9,6 +9,7 @@ time, since the writer may cut them back.
 
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from io import FileIO
@@ -33,7 +34,14 @@ class ChainReader:
     segment 1."""
 
     def __init__(
-        self, folder: Path, chain: str, segment: int = 1, offset: int = 0, *, check: bool = False
+        self,
+        folder: Path,
+        chain: str,
+        segment: int = 1,
+        offset: int = 0,
+        *,
+        check: bool = False,
+        lenient: bool = False,
     ) -> None:
         self.folder = folder
         self.chain = chain
@@ -42,7 +50,10 @@ class ChainReader:
         """Just after the last line that was returned."""
         self.torn = 0
         """Bytes after the last whole line, where reading stopped."""
+        self.skipped = 0
+        """Lines that could not be read, where that is let pass."""
         self._check = check
+        self._lenient = lenient
         self._file: FileIO | gzip.GzipFile | None = None
         self._compressed = False
         self._rest = b""
@@ -78,10 +89,13 @@ class ChainReader:
             following = self._following()
             data = self._whole(limit)
             if data:
-                return self._entries(data)
+                entries = self._entries(data)
+                if entries:
+                    return entries
+                continue
             if following is None:
                 return []
-            if self.torn:
+            if self.torn and not self._lenient:
                 raise self._damage("the segment ends in the middle of a line, yet there is a next one")
             self._enter(following)
 
@@ -129,7 +143,7 @@ class ChainReader:
         while True:
             try:
                 more = file.read(limit)
-            except (EOFError, gzip.BadGzipFile) as error:
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise self._damage(f"the compressed file is broken ({error})") from error
             data += more
             end = data.rfind(b"\n") + 1
@@ -147,6 +161,11 @@ class ChainReader:
             try:
                 line = decode(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                if self._lenient:
+                    self.skipped += 1
+                    offset += len(raw)
+                    self.offset = offset
+                    continue
                 raise self._damage(f"a line cannot be read ({error})") from error
             if self._check:
                 self._verify(line, raw)
