@@ -21,7 +21,8 @@ DEFAULT_FILE = "config.yaml"
 MAX_DEPTH = 16
 _HOLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)(:-((?:[^}\\]|\\.)*))?\}")
 _NULL = "tag:yaml.org,2002:null"
-_STANDARD = "tag:yaml.org,2002:"
+_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Config:
@@ -38,11 +39,10 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         if value is not None:
             tree = graft(tree, tuple(key.split(".")), planted(value, "the command line"))
     config = convert(tree, Config, "", problems)
-    if isinstance(config, Config):
-        problems += _contradictions(config)
+    assert isinstance(config, Config)
+    problems += _contradictions(config)
     if problems:
         raise OperatorError("\n".join(problems), code="bad_config")
-    assert isinstance(config, Config)
     return config
 
 
@@ -104,7 +104,7 @@ class _Composed:
         if depth > MAX_DEPTH:
             self._problems.append(f"{where}: nested too deep")
             return Leaf(None, where)
-        if not node.tag.startswith(_STANDARD):
+        if node.tag not in _TAGS:
             self._problems.append(f"{where}: the tag {node.tag} means nothing here")
         if isinstance(node, yaml.MappingNode):
             return self._branch(node, where, depth)

@@ -1,7 +1,5 @@
 """A configuration before it has types: texts, lists and mappings, each with the place it comes from."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 
@@ -49,12 +47,3 @@ def planted(value: object, where: str) -> Tree:
     if isinstance(value, bool):
         return Leaf("true" if value else "false", where)
     return Leaf(None if value is None else str(value), where)
-
-
-def leaves(tree: Tree) -> Iterator[Leaf]:
-    """All leaves, in order."""
-    if isinstance(tree, Leaf):
-        yield tree
-    else:
-        for child in tree.items if isinstance(tree, Items) else tree.entries.values():
-            yield from leaves(child)
