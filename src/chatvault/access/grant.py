@@ -33,5 +33,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
         """`endpoint` is an endpoint's name, such as `chat.completions`; account-wide ones begin with `account.`."""
         patterns = self.endpoints
         if endpoint.startswith(ACCOUNT):
-            return patterns is not None and any(p.startswith(ACCOUNT) and fnmatchcase(endpoint, p) for p in patterns)
+            return patterns is not None and any(
+                p.startswith(ACCOUNT) and fnmatchcase(endpoint, p) for p in patterns
+            )
         return patterns is None or any(fnmatchcase(endpoint, pattern) for pattern in patterns)

@@ -24,8 +24,15 @@ class ChatVaultError(Exception):
     kind: ClassVar[str] = "gateway_error"
     """The `type` of OpenAI's error shape."""
 
-    def __init__(self, message: str, *, code: str, param: str | None = None, status: int | None = None,
-                 retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -75,7 +75,7 @@ class Exchange(Protocol):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """What goes upstream. `body` is None when it follows through `Exchange.send`, announced by its own headers.
+    """What goes upstream. `body` is bytes, or slices of them; it is None when it follows through `Exchange.send`, announced by its own headers.
 
     `headers` are complete but for `host` and `content-length`, which the client adds (no `content-length` for a streamed body
     unless `length` is given, else it is sent chunked).
@@ -84,5 +84,5 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     method: bytes
     target: bytes
     headers: list[Header]
-    body: bytes | None = b""
+    body: bytes | list[bytes | memoryview] | None = b""
     length: int | None = None

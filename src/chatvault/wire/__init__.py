@@ -1,1 +1,1 @@
-"""Dialects, event framing, field scan and patch. Bytes in, values out; no sockets, no waiting."""
+"""Dialects, HTTP heads, event streams, field scan and patch. Sans-IO: bytes in, values out; no sockets, no await."""

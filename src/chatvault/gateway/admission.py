@@ -1,0 +1,188 @@
+"""May this call go on, where to, with which body, and what may it cost? Plain decisions over values; nothing waits here."""
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chatvault.access.grant import Grant
+from chatvault.config.snapshot import ProviderSnapshot
+from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
+from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint
+from chatvault.pricing.price import Price, upper_bound
+from chatvault.routing.targets import Target
+from chatvault.wire.openai.request import JsonRequest, read
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_NEEDS_MODEL: Final = frozenset(("chat.completions", "completions", "embeddings", "responses"))
+_TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
+_REFERENCES: Final = (
+    b'"image_url"',
+    b'"input_image"',
+    b'"file_id"',
+    b'"input_file"',
+    b'"file"',
+    b'"previous_response_id"',
+    b'"conversation"',
+    b'"prompt"',
+    b'"web_search',
+    b'"file_search"',
+)
+"""What in a request points at input that is not in its bytes."""
+_NO_METADATA: Final[dict[str, object]] = {}
+
+
+class Admitted(msgspec.Struct, gc=False):
+    """A call that may go on. `body` is None for an upload; `length` is then its size, None where it is chunked."""
+
+    provider: str
+    target: str | None
+    model: str | None
+    body: bytes | list[bytes | memoryview] | None
+    length: int | None
+    input_bytes: int
+    stream: bool = False
+    hide_usage: bool = False
+    price: Price | None = None
+    reserved: int | None = None
+    metadata: dict[str, object] = _NO_METADATA
+
+
+def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
+    """Raises AuthenticationError for an expired token, PermissionDenied for an endpoint it was not granted."""
+    if grant.expired(now_us):
+        raise AuthenticationError("This token has expired. Ask for a new one.", code="token_expired")
+    if not grant.allows_endpoint(endpoint.name):
+        what = (
+            "reaches objects of the provider's whole account and is closed unless a token's endpoints name it"
+            if endpoint.name.startswith("account")
+            else "is not among this token's endpoints"
+        )
+        raise PermissionDenied(f"The endpoint '{endpoint.name}' {what}.", code="endpoint_not_allowed")
+
+
+def admit_json(call: "Call", body: bytes) -> Admitted:
+    """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
+    endpoint, grant = call.endpoint, call.grant
+    assert endpoint is not None and grant is not None
+    if not body and endpoint.body == "any":
+        provider, target = _target(call, endpoint, grant, None)
+        return Admitted(provider.name, None, None, b"", 0, 0)
+    request = read(body)
+    provider, target = _target(call, endpoint, grant, request.model)
+    changes: dict[str, bytes] = {}
+    if target.renamed:
+        changes["model"] = msgspec.json.encode(target.model)
+    hide = request.stream and endpoint.usage_option and provider.stream_usage and not request.asks_usage()
+    if hide:
+        changes["stream_options"] = request.with_usage()
+    price = _price(call, provider, target)
+    return Admitted(
+        provider.name,
+        target.model,
+        request.model,
+        request.fields.patched(changes) if changes else body,
+        len(body),
+        len(body),
+        request.stream,
+        hide,
+        price,
+        _reserved(endpoint, provider, price, request, body),
+        request.metadata() or _NO_METADATA,
+    )
+
+
+def admit_upload(
+    call: "Call", model: str | None, span: tuple[int, int] | None, held: bytes
+) -> tuple[Admitted, bytes]:
+    """The admission, and the first bytes of the upload with the model's name as the provider knows it."""
+    endpoint, grant, size = call.endpoint, call.grant, call.head.length
+    assert endpoint is not None and grant is not None
+    provider, target = _target(call, endpoint, grant, model)
+    length = size
+    if target.renamed and span is not None and target.model is not None:
+        name = target.model.encode()
+        held = held[: span[0]] + name + held[span[1] :]
+        length = size + len(name) - (span[1] - span[0]) if size is not None else None
+    price = _price(call, provider, target)
+    return Admitted(provider.name, target.model, model, None, length, size or 0, price=price), held
+
+
+def _target(
+    call: "Call", endpoint: Endpoint, grant: Grant, model: str | None
+) -> tuple[ProviderSnapshot, Target]:
+    worker = call.worker
+    directory = worker.directory
+    if model is None:
+        return _default_target(call, endpoint, grant)
+    if not grant.allows_model(model):
+        nearest = directory.nearest(model, grant.allows_model)
+        raise PermissionDenied(
+            f"This token may not use the model {model[:256]!r}."
+            + (f" It may use {', '.join(map(repr, nearest))}." if nearest else ""),
+            code="model_not_allowed",
+            param="model",
+        )
+    target = directory.find(model)
+    if target is None:
+        nearest = directory.nearest(model, grant.allows_model)
+        hint = (
+            f" Did you mean {', '.join(map(repr, nearest))}?"
+            if nearest
+            else " GET /v1/models lists what this token may use."
+        )
+        raise NotFound(
+            f"The model {model[:256]!r} is not known here.{hint}", code="model_not_found", param="model"
+        )
+    return worker.snapshot.providers[target.provider], target
+
+
+def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[ProviderSnapshot, Target]:
+    """Where a call without a model goes: the default provider, if the token may reach what cannot be checked by a model's name."""
+    if endpoint.name in _NEEDS_MODEL:
+        raise ClientError(
+            "The field 'model' is missing. Name the model to ask.", code="model_missing", param="model"
+        )
+    if endpoint.name == "other" and not grant.allows_endpoint(ACCOUNT_OTHER.name):
+        raise NotFound(
+            f"There is no endpoint {call.head.method.decode()} {call.head.path.decode()[:200]} here that works without a "
+            "'model'. Name one, or ask for a token whose endpoints name 'account.other'.",
+            code="endpoint_not_found",
+        )
+    if grant.models is not None:
+        raise PermissionDenied(
+            "This token is limited to models, so each of its calls must name one in 'model'.",
+            code="model_missing",
+            param="model",
+        )
+    default = call.worker.directory.default_provider
+    if default is None:
+        raise ClientError(
+            "The request names no model, and no default_provider is configured. Send 'model', or set default_provider.",
+            code="model_missing",
+            param="model",
+        )
+    return call.worker.snapshot.providers[default], Target(default, None, False)
+
+
+def _price(call: "Call", provider: ProviderSnapshot, target: Target) -> Price | None:
+    if target.model is None:
+        return None
+    price = call.worker.book.price(provider.price_id, target.model, provider.name, call.at)
+    if price is not None:
+        call.worker.put_price_on_record(price)
+    return price
+
+
+def _reserved(
+    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: JsonRequest, body: bytes
+) -> int | None:
+    """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
+    if provider.free:
+        return 0
+    if price is None or endpoint.name not in _TOKEN_PRICED:
+        return None
+    outside = any(mark in body for mark in _REFERENCES) and endpoint.name != "completions"
+    most = 0 if endpoint.name == "embeddings" else request.max_output()
+    return upper_bound(price, None if outside else len(body), most)

@@ -1,0 +1,88 @@
+"""One attempt's answer: which relay carries it is decided by its head, once, and the relay hears the rest.
+
+- an error answer, or JSON: held whole up to 1 MiB, checked, and only then shown (`WholeRelay`);
+- an event stream: passed on event by event, tapped (`StreamRelay`);
+- everything else, and JSON that is larger: passed on as it comes (`RawRelay`).
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from chatvault.core.errors import UpstreamError
+from chatvault.core.seam import Answer, Fault, Head
+from chatvault.gateway.answers import field
+from chatvault.gateway.raw_relay import RawRelay
+from chatvault.gateway.stream_relay import StreamRelay
+from chatvault.gateway.whole_relay import HOLD, WholeRelay
+from chatvault.net.connection import LiveExchange
+from chatvault.net.decoding import CODINGS, Decoded
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+JSON_ONLY: Final = frozenset(("chat.completions", "completions", "embeddings", "responses", "moderations"))
+"""Endpoints that answer in JSON or as a stream of events; anything else is not their dialect."""
+
+
+class Attempt:
+    """The `Answer` of an attempt until its head is there."""
+
+    __slots__ = ("_call", "exchange")
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self.exchange: LiveExchange | None = None
+
+    def head(self, head: Head) -> None:
+        call, exchange = self._call, self.exchange
+        assert exchange is not None
+        outcome = call.outcome
+        outcome.upstream_status = head.status
+        request_id = field(head.headers, b"x-request-id")
+        if request_id is not None:
+            outcome.upstream_id = request_id[:128].decode("latin-1")
+        call.body_spent()
+        if 300 <= head.status < 400 and head.status != 304:
+            call.fail(
+                "upstream_error",
+                UpstreamError(
+                    f"The provider '{call.provider_name}' answered with a redirect ({head.status}), which is never followed. "
+                    "Set its base URL to where it really is.",
+                    code="upstream_redirect",
+                ),
+            )
+            return
+        relay = self._relay(head)
+        coding = field(head.headers, b"content-encoding")
+        if coding is not None and coding.lower() in CODINGS:
+            decoded = Decoded(relay)
+            exchange.answer = decoded
+            decoded.head(head)
+        else:
+            exchange.answer = relay
+            relay.head(head)
+
+    def _relay(self, head: Head) -> Answer:
+        call = self._call
+        kind = (field(head.headers, b"content-type") or b"").lower()
+        if call.head.method == b"HEAD" or head.status in (204, 304):
+            return RawRelay(call)
+        if head.status >= 400:
+            return WholeRelay(call)
+        if kind.startswith(b"text/event-stream"):
+            return StreamRelay(call)
+        json_kind = kind.startswith(b"application/json") or b"+json" in kind
+        if json_kind and head.length is not None and head.length > HOLD:
+            return RawRelay(call, json=True)
+        endpoint = call.endpoint
+        if json_kind or (endpoint is not None and endpoint.name in JSON_ONLY):
+            return WholeRelay(call)
+        return RawRelay(call)
+
+    def body(self, data: bytes) -> None:
+        raise AssertionError("a body before its head")
+
+    def end(self) -> None:
+        raise AssertionError("an end before the head")
+
+    def fault(self, fault: Fault) -> None:
+        self._call.attempt_failed(fault)

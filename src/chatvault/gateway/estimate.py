@@ -1,0 +1,23 @@
+"""What a stream used that never told: an estimate, and on record as one.
+
+Input: four bytes of request a token. Output: a token an event, or four bytes of content a token if that is more, where an event's
+content is what the latest event holds beyond its frame. Both are rough; that they are is said beside them.
+"""
+
+import re
+from typing import Final
+
+from chatvault.core.usage import Usage
+from chatvault.wire.openai.stream import StreamTap
+
+_CONTENT: Final = re.compile(
+    rb'"(?:content|text|delta|arguments|reasoning_content|reasoning)"\s*:\s*"((?:[^"\\]|\\.)*)"'
+)
+
+
+def estimate(input_bytes: int, tap: StreamTap) -> Usage:
+    """The usage of a stream that broke, from the bytes that went in and the events that came out."""
+    held = sum(len(text) for text in _CONTENT.findall(tap.last))
+    in_last = max(tap.last.count(b"data:"), 1)
+    by_size = (tap.size - (len(tap.last) - held) * tap.events // in_last) // 4 if tap.last else 0
+    return Usage(input=-(-input_bytes // 4), output=max(tap.events, by_size))

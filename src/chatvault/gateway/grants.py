@@ -1,0 +1,130 @@
+"""The grants this worker knows: looked up at control on first use, kept, dropped when control says so.
+
+What is kept is bounded. While control is away, what is known goes on working, and what is not known is refused with 503, never 401:
+a token must not look wrong because a process is down.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from chatvault.access.grant import Grant
+from chatvault.access.tokens import digest, well_formed
+from chatvault.core.errors import AuthenticationError, Unavailable
+from chatvault.feed.messages import Granted
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_MAX_GRANTS: Final = 50_000
+_MAX_UNKNOWN: Final = 4096
+_PATIENCE: Final = 5.0
+"""Seconds a call waits for the answer to its look-up."""
+
+
+class Grants:
+    """`ask` sends a look-up to control, and says whether control is there."""
+
+    def __init__(self, ask: Callable[[bytes], bool], now: Callable[[], float]) -> None:
+        self._ask = ask
+        self._now = now
+        self._pepper = b""
+        self._known: dict[bytes, Grant] = {}
+        self._by_token: dict[str, bytes] = {}
+        self._unknown: dict[bytes, str] = {}
+        self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
+
+    def begin(self, pepper: bytes) -> None:
+        """A new connection to control: nothing that was known before is believed, and what is waited for is asked again."""
+        self._pepper = pepper
+        self._known.clear()
+        self._by_token.clear()
+        self._unknown.clear()
+        for key in self._waiting:
+            self._ask(key)
+
+    def find(self, credential: bytes | None, call: "Call") -> Grant | None:
+        """The grant of a credential; None: the call has to wait, and is told. Raises AuthenticationError, Unavailable."""
+        if not credential:
+            raise AuthenticationError(
+                "No token was sent. Send one as 'Authorization: Bearer cv-...'.", code="token_missing"
+            )
+        key = digest(self._pepper, credential)
+        grant = self._known.get(key)
+        if grant is not None:
+            return grant
+        if not well_formed(credential):
+            raise AuthenticationError(
+                "This is not a token of this gateway: they begin with 'cv-'. Was it cut off, or mistyped?",
+                code="token_malformed",
+            )
+        reason = self._unknown.get(key)
+        if reason is not None:
+            raise _no_grant(reason)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            if not self._pepper or not self._ask(key):
+                raise _no_control()
+            waiting = self._waiting[key] = []
+        waiting.append((call, self._now() + _PATIENCE))
+        call.connection.pause_reading()
+        return None
+
+    def granted(self, answer: Granted) -> None:
+        """Control's answer to a look-up."""
+        key = bytes.fromhex(answer.digest)
+        grant = answer.grant
+        if grant is not None:
+            if len(self._known) >= _MAX_GRANTS:
+                self._drop(next(iter(self._known)))
+            self._known[key] = grant
+            self._by_token[grant.token] = key
+        else:
+            if len(self._unknown) >= _MAX_UNKNOWN:
+                self._unknown.pop(next(iter(self._unknown)))
+            self._unknown[key] = answer.reason or "unknown"
+        for call, _ in self._waiting.pop(key, ()):
+            call.granted(grant, None if grant is not None else _no_grant(answer.reason or "unknown"))
+
+    def forget(self, tokens: tuple[str, ...]) -> None:
+        for token in tokens:
+            key = self._by_token.get(token)
+            if key is not None:
+                self._drop(key)
+        self._unknown.clear()
+
+    def leave(self, call: "Call") -> None:
+        """The call waits no more."""
+        for key, waiting in [*self._waiting.items()]:
+            self._waiting[key] = [pair for pair in waiting if pair[0] is not call]
+
+    def tick(self, now: float) -> None:
+        """Give up on look-ups that take too long."""
+        for key, waiting in [*self._waiting.items()]:
+            late = [call for call, until in waiting if now > until]
+            if late or not waiting:
+                self._waiting[key] = [pair for pair in waiting if pair[1] >= now]
+                if not self._waiting[key]:
+                    del self._waiting[key]
+            for call in late:
+                call.granted(None, _no_control())
+
+    def _drop(self, key: bytes) -> None:
+        grant = self._known.pop(key, None)
+        if grant is not None:
+            self._by_token.pop(grant.token, None)
+
+
+def _no_grant(reason: str) -> AuthenticationError:
+    if reason == "revoked":
+        return AuthenticationError("This token was revoked. Ask for a new one.", code="token_revoked")
+    return AuthenticationError(
+        "This token is not known here. Check that it belongs to this gateway.", code="token_unknown"
+    )
+
+
+def _no_control() -> Unavailable:
+    return Unavailable(
+        "The gateway cannot check tokens it has not seen yet: its control process is away. Try again in a few seconds.",
+        code="control_unavailable",
+        retry_after=2,
+    )

@@ -1,0 +1,174 @@
+"""How a request's body comes in: held whole and bounded, or streamed up as it comes."""
+
+import zlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+from chatvault.core.errors import ClientError, TooLarge, Unavailable
+from chatvault.wire.multipart import ModelField
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_CODINGS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
+_ROOM_WAIT: Final = 10.0
+"""Seconds a body waits for other bodies to leave the worker's memory, before its call is refused."""
+
+
+class Intake(Protocol):
+    """What hears a request's body."""
+
+    def part(self, data: bytes) -> None: ...
+
+    def whole(self) -> None: ...
+
+    def abandon(self) -> None:
+        """The body will not come to its end, or nobody wants it any more."""
+
+    def tick(self, now: float) -> None: ...
+
+
+class HeldBody:
+    """The whole body in memory, decompressed, bounded by itself and in sum over the worker (`max_body`, `max_bodies`)."""
+
+    __slots__ = ("_call", "_decoder", "_held", "_limit", "_parts", "_waiting")
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._limit = call.worker.snapshot.server.max_body
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._waiting: float | None = None
+        coding = call.head.fields.get(b"content-encoding", b"identity").lower()
+        if coding != b"identity" and coding not in _CODINGS:
+            raise ClientError(
+                "This content-encoding is not supported. Send the body plain, or as gzip or deflate.",
+                code="unsupported_encoding",
+                status=415,
+            )
+        self._decoder = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
+        if (call.head.length or 0) > self._limit:
+            raise self._too_large()
+
+    def part(self, data: bytes) -> None:
+        if self._decoder is not None:
+            data = self._decoded(data)
+        self._held += len(data)
+        if self._held > self._limit:
+            raise self._too_large()
+        self._parts.append(data)
+        worker = self._call.worker
+        worker.held += len(data)
+        if worker.held > worker.snapshot.server.max_bodies and self._waiting is None:
+            self._waiting = worker.now()
+            self._call.connection.pause_reading()
+
+    def whole(self) -> None:
+        if self._decoder is not None and not self._decoder.eof:
+            raise ClientError("The compressed request body ends early. Send it again.", code="bad_encoding")
+        parts, self._parts = self._parts, []
+        self._call.body_read(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def abandon(self) -> None:
+        self._parts.clear()
+        self.release()
+
+    def release(self) -> None:
+        """The body is needed no more."""
+        self._call.worker.held -= self._held
+        self._held = 0
+
+    def tick(self, now: float) -> None:
+        if self._waiting is None:
+            return
+        worker = self._call.worker
+        if worker.held <= worker.snapshot.server.max_bodies:
+            self._waiting = None
+            self._call.connection.resume_reading()
+        elif now - self._waiting > _ROOM_WAIT:
+            self._call.connection.refuse(
+                Unavailable(
+                    "The gateway holds too many large requests at the moment. Try again in a few seconds.",
+                    code="memory_exhausted",
+                    retry_after=5,
+                )
+            )
+
+    def _decoded(self, data: bytes) -> bytes:
+        assert self._decoder is not None
+        try:
+            plain = self._decoder.decompress(data, self._limit - self._held + 1)
+        except zlib.error:
+            raise ClientError(
+                "The request body is not in its content-encoding. Send it plain, or as gzip or deflate.",
+                code="bad_encoding",
+            ) from None
+        if self._decoder.unconsumed_tail:
+            raise self._too_large()
+        return plain
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The request body is over the limit of {self._limit} bytes (server.max_body). Send less, or raise the limit.",
+            code="body_too_large",
+        )
+
+
+class StreamedBody:
+    """A body that goes up as it comes. If it is a form, its first part is held until the model's name is in."""
+
+    __slots__ = ("_call", "_finder", "_limit", "_parts", "_size", "_started")
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._limit = call.worker.snapshot.server.max_upload
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._started = False
+        kind = call.head.fields.get(b"content-type", b"")
+        self._finder = (
+            ModelField(kind, call.worker.snapshot.server.max_body)
+            if kind.lower().startswith(b"multipart/")
+            else None
+        )
+        if (call.head.length or 0) > self._limit:
+            raise self._too_large()
+
+    def part(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise self._too_large()
+        if self._started:
+            if self._finder is not None:
+                self._finder.feed(data)
+            if not self._call.send_part(data):
+                self._call.connection.pause_reading()
+            return
+        self._parts.append(data)
+        if self._finder is None:
+            self._start(None)
+        elif self._finder.feed(data):
+            self._start(self._finder)
+
+    def whole(self) -> None:
+        if not self._started:
+            self._start(self._finder)
+        self._call.parts_sent()
+
+    def abandon(self) -> None:
+        self._parts.clear()
+
+    def tick(self, now: float) -> None:
+        pass
+
+    def _start(self, finder: ModelField | None) -> None:
+        self._started = True
+        held, self._parts = b"".join(self._parts), []
+        self._call.upload_begins(
+            finder.model if finder is not None else None, finder.span if finder is not None else None, held
+        )
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The upload is over the limit of {self._limit} bytes (server.max_upload). Send less, or raise the limit.",
+            code="upload_too_large",
+        )

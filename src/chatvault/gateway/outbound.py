@@ -1,0 +1,78 @@
+"""What goes upstream of a request's head: everything but what speaks for the client's connection, or chooses an account."""
+
+from typing import Final
+
+from chatvault.core.seam import Header
+from chatvault.wire.http_head import RequestHead
+
+CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+"""All forms a credential may come in, in the order they are looked at."""
+
+_NOT_PASSED: Final = frozenset(
+    (
+        *CREDENTIALS,
+        b"proxy-authorization",
+        b"cookie",
+        b"host",
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+        b"content-length",
+        b"expect",
+        b"accept-encoding",
+        b"content-encoding",
+        b"x-request-id",
+        b"openai-organization",
+        b"openai-project",
+        b"forwarded",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"origin",
+        b"referer",
+        b"access-control-request-method",
+        b"access-control-request-headers",
+    )
+)
+
+
+def outbound_headers(head: RequestHead, ours: list[Header], request_id: str) -> list[Header]:
+    """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over the client's."""
+    nominated = head.fields.get(b"connection")
+    hidden = _NOT_PASSED
+    if ours or nominated is not None:
+        hidden = hidden.union((name for name, _ in ours), _names(nominated))
+    headers = [
+        pair
+        for pair in head.headers
+        if pair[0] not in hidden and not pair[0].startswith((b"sec-", b"x-chatvault-"))
+    ]
+    headers += ours
+    headers.append((b"accept-encoding", b"identity"))
+    headers.append((b"x-request-id", request_id.encode()))
+    return headers
+
+
+def _names(connection: bytes | None) -> list[bytes]:
+    return [name.strip().lower() for name in connection.split(b",")] if connection else []
+
+
+def credential(head: RequestHead) -> bytes | None:
+    """What the client authenticates with; None if it sent nothing of the kind."""
+    fields = head.fields
+    value = fields.get(b"authorization")
+    if value is not None:
+        scheme, _, token = value.partition(b" ")
+        return token.strip() if scheme.lower() == b"bearer" else b""
+    for name in CREDENTIALS[1:]:
+        if name in fields:
+            return fields[name]
+    return None

@@ -1,0 +1,169 @@
+"""What goes on record of a call: the line that opens it, and the line that closes it with usage, its source, and what it cost."""
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chatvault.audit.lines import Closed, Opened, Private
+from chatvault.audit.redaction import redact
+from chatvault.core.clock import now_us
+from chatvault.core.states import CostSource, State, UsageSource
+from chatvault.core.usage import Usage
+from chatvault.gateway.estimate import estimate
+from chatvault.pricing.price import cost
+from chatvault.wire.openai.reply import Facts
+from chatvault.wire.openai.stream import StreamTap
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_MAX_ERROR: Final = 4096
+_BROKEN: Final = frozenset(
+    ("client_gone", "upstream_cut", "stalled", "error_in_band", "ended_by_gateway", "gateway_error")
+)
+"""States in which a stream's usage may be missing because its end is."""
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What is learned of a call's answer on the way, until it is settled."""
+
+    state: State | None = None
+    """Known before the end: it goes on record instead of `completed`."""
+    code: str | None = None
+    detail: str | None = None
+    facts: Facts | None = None
+    tap: StreamTap | None = None
+    upstream_status: int | None = None
+    upstream_id: str | None = None
+    nothing_sent: bool = False
+    """No provider has seen the call, so none can bill it."""
+    muted: bool = False
+    """The client has left; the answer is read for its usage alone."""
+    kept: list[bytes] | None = None
+    """The answer's body, where bodies are kept."""
+
+
+def opened_line(call: "Call") -> Opened:
+    admitted, grant, endpoint = call.admitted, call.grant, call.endpoint
+    assert admitted is not None and grant is not None and endpoint is not None
+    price = admitted.price
+    return Opened(
+        at=call.at,
+        id=call.id,
+        token=grant.token,
+        project=grant.project,
+        user=grant.user,
+        endpoint=endpoint.name,
+        dialect=endpoint.dialect,
+        model=admitted.model,
+        provider=admitted.provider,
+        target=admitted.target,
+        price=price.version if price is not None else None,
+        stream=admitted.stream,
+        input_bytes=admitted.input_bytes,
+        reserved=admitted.reserved,
+        trace=call.trace,
+        client=call.client(),
+        private=_request_private(call),
+    )
+
+
+def closed_line(call: "Call", state: State) -> Closed:
+    admitted, grant, endpoint, outcome = call.admitted, call.grant, call.endpoint, call.outcome
+    assert admitted is not None and grant is not None and endpoint is not None
+    facts = outcome.facts or (outcome.tap.facts if outcome.tap is not None else None)
+    usage, source = _usage(call, state, facts)
+    price = admitted.price
+    amount, origin = _cost(call, state, usage, facts)
+    return Closed(
+        at=now_us(),
+        id=call.id,
+        opened_at=call.at,
+        state=state,
+        status=call.status,
+        token=grant.token,
+        project=grant.project,
+        user=grant.user,
+        endpoint=endpoint.name,
+        model=admitted.model,
+        provider=admitted.provider,
+        target=admitted.target,
+        resolved=facts.model if facts is not None else None,
+        stream=admitted.stream,
+        attempts=call.attempts,
+        usage=usage,
+        usage_source=source,
+        cost=amount,
+        cost_source=origin,
+        bound=admitted.reserved if amount is None else None,
+        price=price.version if price is not None else None,
+        latency_us=int((perf_counter() - call.began) * 1e6),
+        ttft_us=call.first_byte_us,
+        finish=facts.finish if facts is not None else None,
+        code=outcome.code,
+        upstream_status=outcome.upstream_status if outcome.upstream_status != call.status else None,
+        upstream_id=outcome.upstream_id,
+        bytes_out=call.bytes_out,
+        trace=call.trace,
+        client=call.client(),
+        private=_private(call, outcome),
+    )
+
+
+def _usage(call: "Call", state: State, facts: Facts | None) -> tuple[Usage | None, UsageSource]:
+    if facts is not None and facts.usage is not None:
+        return facts.usage, "provider"
+    tap = call.outcome.tap
+    if tap is not None and tap.events and state in _BROKEN and call.admitted is not None:
+        return estimate(call.admitted.input_bytes, tap), "estimated"
+    return None, "unknown"
+
+
+def _cost(
+    call: "Call", state: State, usage: Usage | None, facts: Facts | None
+) -> tuple[int | None, CostSource]:
+    admitted, outcome = call.admitted, call.outcome
+    assert admitted is not None
+    if facts is not None and facts.cost is not None:
+        return facts.cost, "provider"
+    status = outcome.upstream_status
+    if (
+        outcome.nothing_sent
+        or call.worker.snapshot.providers[admitted.provider].free
+        or (usage is None and status is not None and 400 <= status < 500)
+    ):
+        return 0, "free"
+    if usage is not None and admitted.price is not None:
+        amount = cost(admitted.price, usage)
+        if amount is not None:
+            return amount, "prices"
+    return None, "unknown"
+
+
+def _request_private(call: "Call") -> Private | None:
+    admitted = call.admitted
+    if admitted is None or call.worker.snapshot.audit.bodies != "full" or admitted.body is None:
+        return None
+    most = call.worker.snapshot.audit.max_kept_body
+    body = admitted.body if isinstance(admitted.body, bytes) else b"".join(admitted.body)
+    return call.worker.journal.private(
+        call.id,
+        "request",
+        {
+            "metadata": admitted.metadata,
+            "request": redact(body[:most].decode(errors="replace")),
+            "request_size": len(body),
+        },
+    )
+
+
+def _private(call: "Call", outcome: Outcome) -> Private | None:
+    data: dict[str, object] = {}
+    if outcome.detail is not None:
+        data["error"] = redact(outcome.detail[:_MAX_ERROR])
+    if call.admitted is not None and call.admitted.metadata:
+        data["metadata"] = call.admitted.metadata
+    if outcome.kept is not None:
+        data["response"] = redact(b"".join(outcome.kept).decode(errors="replace"))
+    return call.worker.journal.private(call.id, "call", data) if data else None

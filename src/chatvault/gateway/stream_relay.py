@@ -1,0 +1,167 @@
+"""Streams of events: passed on as they come, tapped beside, and never made to look whole when they are not.
+
+The client gets the head together with the first event, so that until then a failure is an error with a status. The packet that ends
+the stream is held until the record is closed, which takes microseconds: what a client saw complete is on record complete.
+"""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chatvault.core.errors import UpstreamError
+from chatvault.core.seam import Fault, Head
+from chatvault.wire.openai.stream import StreamTap
+from chatvault.wire.sse import EventSplitter
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_NEEDS_END: Final = frozenset(("chat.completions", "completions", "responses"))
+"""Endpoints whose streams tell when they are whole. One that ends without telling was cut."""
+_PATIENCE: Final = 0.25
+"""Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
+_STATUS: Final = re.compile(r'"(?:code|status)"\s*:\s*"?([45][0-9]{2})\b')
+
+
+class StreamRelay:
+    __slots__ = ("_begun", "_call", "_head", "_held", "_last", "_passed", "_splitter", "_tap", "_timer")
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        admitted = call.admitted
+        self._tap = StreamTap(hide=admitted is not None and admitted.hide_usage)
+        self._splitter = EventSplitter()
+        self._begun = False
+        self._held = b""
+        self._last: bytes | None = None
+        self._passed = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._head: Head | None = None
+
+    def head(self, head: Head) -> None:
+        self._head = head
+        self._call.outcome.tap = self._tap
+
+    def body(self, data: bytes) -> None:
+        if self._last is not None:
+            self._last += data
+            return
+        splitter, tap = self._splitter, self._tap
+        whole = splitter.feed(data)
+        out = b""
+        if whole:
+            out = tap.scan(whole)
+            if self._passed:
+                out, self._passed = out[self._passed :], 0
+        if splitter.partial and self._begun and (splitter.overflowed or not tap.may_hide(splitter.partial)):
+            out += splitter.partial[self._passed :]
+            self._passed = len(splitter.partial)
+            if splitter.overflowed:
+                splitter.partial.clear()
+                self._passed = 0
+        if not self._begun:
+            self._held += out
+            if not tap.events or self._failed_at_once():
+                return
+            out, self._held = self._held, b""
+            self._begin()
+        if tap.done:
+            self._last = out
+            self._timer = self._call.worker.loop.call_later(_PATIENCE, self._end_without_end)
+        elif out:
+            self._call.write(out)
+
+    def _begin(self) -> None:
+        assert self._head is not None
+        self._begun = True
+        self._call.first_byte()
+        self._call.commit(self._head, None)
+
+    def _failed_at_once(self) -> bool:
+        """An error as the very first event becomes an answer with a status: nothing was committed yet."""
+        error = self._tap.facts.error
+        if error is None or self._head is None:
+            return False
+        call = self._call
+        call.first_byte()
+        call.outcome.state = "error_in_band"
+        call.outcome.code = "upstream_error_in_answer"
+        call.outcome.detail = error
+        match = _STATUS.search(error)
+        headers = [pair for pair in self._head.headers if pair[0] not in (b"content-type", b"cache-control")]
+        body = b'{"error":%s}' % _error_object(error)
+        head = Head(int(match[1]) if match else 502, [*headers, (b"content-type", b"application/json")], None)
+        call.drop_upstream()
+        call.finish_whole(head, body)
+        return True
+
+    def _end_without_end(self) -> None:
+        self._timer = None
+        self._call.drop_upstream()
+        self.end()
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        call, tap = self._call, self._tap
+        rest = bytes(self._splitter.partial[self._passed :]) if self._last is None else b""
+        if self._splitter.partial and self._last is None:
+            shown = tap.scan(bytes(self._splitter.partial) + b"\n\n")
+            if not shown:
+                rest = b""
+            if not self._begun and tap.events and not self._failed_at_once():
+                self._begin()
+                rest, self._held = self._held + rest, b""
+        if call.stage == "settled":
+            return
+        endpoint = call.endpoint
+        whole = tap.done or tap.ended or endpoint is None or endpoint.name not in _NEEDS_END
+        if not self._begun or not whole:
+            call.outcome.detail = "the stream ended without its last event"
+            call.fail(
+                "upstream_cut",
+                UpstreamError(
+                    f"The provider '{call.provider_name}' ended its stream before it was whole. What came is not the full answer.",
+                    code="upstream_cut",
+                ),
+            )
+            return
+        if tap.facts.error is not None:
+            call.outcome.state = call.outcome.state or "error_in_band"
+            call.outcome.code = "upstream_error_in_answer"
+            call.outcome.detail = tap.facts.error
+        call.finish(self._last if self._last is not None else rest)
+
+    def fault(self, fault: Fault) -> None:
+        if self._last is not None:
+            self.end()  # the stream was whole before its connection broke
+            return
+        if self._tap.facts.error is not None and self._begun:
+            self._call.outcome.detail = self._tap.facts.error
+            self._call.fail(
+                "error_in_band",
+                UpstreamError(
+                    f"The provider '{self._call.provider_name}' reported an error and ended its stream.",
+                    code="upstream_error_in_answer",
+                ),
+            )
+            return
+        self._call.attempt_failed(fault)
+
+
+def _error_object(text: str) -> bytes:
+    """The provider's error as the value of `error`: an object, whatever it was."""
+    raw = text.encode()
+    try:
+        value = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        value = text
+    if isinstance(value, dict):
+        inner = value.get("error")
+        return raw if not isinstance(inner, dict) else msgspec.json.encode(inner)
+    return msgspec.json.encode(
+        {"message": str(value), "type": "upstream_error", "param": None, "code": "upstream_error_in_answer"}
+    )

@@ -1,0 +1,51 @@
+"""The providers as a worker calls them: a pool, the fields that sign a call, and the path below their base URL."""
+
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from chatvault.config.snapshot import ProviderSnapshot
+from chatvault.core.seam import Header
+from chatvault.net.origin import parse_origin
+from chatvault.net.pool import Pool
+from chatvault.net.proxy import parse_proxy
+from chatvault.net.tls import client_context
+
+_PREFIX: Final = len(b"/v1")
+
+
+class Upstream:
+    """One provider account. `headers` carry its credential."""
+
+    __slots__ = ("_base", "headers", "pool", "provider")
+
+    def __init__(self, provider: ProviderSnapshot, context: Callable[[str | None], ssl.SSLContext]) -> None:
+        """Raises OperatorError for a base URL, proxy or CA file that cannot be used."""
+        origin = parse_origin(provider.base_url)
+        self.provider = provider
+        self.headers: list[Header] = [
+            (name.lower().encode(), value.encode()) for name, value in provider.headers.items()
+        ]
+        self._base = origin.path.encode()
+        self.pool = Pool(
+            origin,
+            provider.timeouts,
+            context=context(provider.ca_file) if origin.tls else None,
+            proxy=parse_proxy(provider.proxy) if provider.proxy and origin.socket is None else None,
+        )
+
+    def target(self, path: bytes, query: bytes) -> bytes:
+        """The request target: what stands behind `/v1` in the client's, below the provider's base path."""
+        return self._base + path[_PREFIX:] + query
+
+
+class Contexts:
+    """One TLS context a CA file, since making one reads the system's trust store (tens of milliseconds)."""
+
+    def __init__(self) -> None:
+        self._made: dict[str | None, ssl.SSLContext] = {}
+
+    def __call__(self, ca_file: str | None) -> ssl.SSLContext:
+        if ca_file not in self._made:
+            self._made[ca_file] = client_context(ca_file)
+        return self._made[ca_file]

@@ -1,0 +1,99 @@
+"""Whole answers: held, checked, settled, and then shown in one piece, so that a client never sees half of one."""
+
+from typing import TYPE_CHECKING, Final
+
+from chatvault.core.errors import UpstreamError
+from chatvault.core.seam import Fault, Head
+from chatvault.gateway.answers import field
+from chatvault.gateway.raw_relay import RawRelay
+from chatvault.wire.openai.errors import error_body, error_text
+from chatvault.wire.openai.reply import Facts, read
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+HOLD: Final = 1 << 20
+"""Bytes of an answer that are held. A larger one is shown as it comes, and a cut breaks it visibly."""
+
+
+class WholeRelay:
+    __slots__ = ("_call", "_head", "_parts", "_raw", "_size")
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._head: Head | None = None
+        self._raw: RawRelay | None = None
+
+    def head(self, head: Head) -> None:
+        self._head = head
+
+    def body(self, data: bytes) -> None:
+        if self._raw is not None:
+            self._raw.body(data)
+            return
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > HOLD and self._head is not None:
+            self._raw = raw = RawRelay(self._call, json=True)
+            raw.head(self._head)
+            parts, self._parts = self._parts, []
+            for part in parts:
+                raw.body(part)
+
+    def end(self) -> None:
+        if self._raw is not None:
+            self._raw.end()
+            return
+        head, call, parts = self._head, self._call, self._parts
+        assert head is not None
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        call.first_byte()
+        if head.status >= 400:
+            self._refusal(head, body)
+            return
+        facts = Facts()
+        try:
+            facts.learn(read(body))
+        except ValueError as error:
+            call.outcome.detail = f"{error}; it began: {body[:200].decode(errors='replace')}"
+            call.fail(
+                "upstream_error",
+                UpstreamError(
+                    f"The provider '{call.provider_name}' answered with something that is not JSON, so not with this API. "
+                    "Check its base URL.",
+                    code="upstream_not_json",
+                ),
+            )
+            return
+        call.outcome.facts = facts
+        if facts.error is not None:
+            call.outcome.state = "error_in_band"
+            call.outcome.code = "upstream_error_in_answer"
+            call.outcome.detail = facts.error
+        call.keep_body(body)
+        call.finish_whole(head, body)
+
+    def _refusal(self, head: Head, body: bytes) -> None:
+        """The provider's own error: its status and its JSON pass; what is not JSON is put into the error shape."""
+        call = self._call
+        call.outcome.state = "upstream_error"
+        call.outcome.code = "upstream_status"
+        text = error_text(body)
+        call.outcome.detail = text or body[:500].decode(errors="replace")
+        kind = (field(head.headers, b"content-type") or b"").lower()
+        if b"json" not in kind and text is None:
+            error = UpstreamError(
+                f"The provider '{call.provider_name}' answered {head.status} without saying why in JSON.",
+                code="upstream_status",
+                status=head.status,
+            )
+            headers = [pair for pair in head.headers if pair[0] != b"content-type"]
+            head = Head(head.status, [*headers, (b"content-type", b"application/json")], None)
+            body = error_body(error)
+        call.keep_body(body)
+        call.finish_whole(head, body)
+
+    def fault(self, fault: Fault) -> None:
+        self._call.attempt_failed(fault)

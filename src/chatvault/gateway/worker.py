@@ -1,0 +1,291 @@
+"""A worker: one process of the data plane, and what its calls share.
+
+It holds the listening socket, the journal's chain, the pools, the grants and the configuration, and swaps the configuration whole when
+control pushes another: calls under way end on what they began with.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chatvault import __version__
+from chatvault.audit.lines import Priced, Private
+from chatvault.audit.writer import ChainWriter
+from chatvault.config.snapshot import Snapshot
+from chatvault.core.clock import now_us
+from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
+from chatvault.feed.messages import Granted, Health, Hello
+from chatvault.gateway.call import Call
+from chatvault.gateway.connection import ClientConnection
+from chatvault.gateway.feed_client import FeedClient
+from chatvault.gateway.grants import Grants
+from chatvault.gateway.refusals import Refusals
+from chatvault.gateway.upstreams import Contexts, Upstream
+from chatvault.pricing.book import PriceBook
+from chatvault.pricing.price import Price
+from chatvault.routing.targets import Directory
+
+log = logging.getLogger(__name__)
+
+_TICK: Final = 0.5
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`listener` listens already. `drain` is how long open calls may take after `stop`; None: as configured."""
+
+    number: int
+    listener: socket.socket
+    feed: Path
+    data_dir: Path
+    snapshot: Snapshot
+    """What the chain is opened with; control's own replaces it before the first call."""
+
+
+class Worker:
+    """What the calls of this process share. All of it is used from one event loop."""
+
+    def __init__(self, options: WorkerOptions, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.now: Callable[[], float] = loop.time
+        self.snapshot = options.snapshot
+        self.journal = ChainWriter.open(
+            options.data_dir / "journal",
+            f"worker{options.number}",
+            options.snapshot.audit,
+            version=__version__,
+        )
+        self.refusals = Refusals(self)
+        self.grants = Grants(self._look_up, self.now)
+        self.feed = FeedClient(options.feed, _hello(options, self.journal.chain), self, self._health)
+        self.book = PriceBook()
+        self.directory = Directory({}, {}, (), None)
+        self.connections: set[ClientConnection] = set()
+        self.calls: set[Call] = set()
+        self.served = 0
+        self.held = 0
+        """Bytes of request bodies in memory."""
+        self.draining = False
+        self.ready = asyncio.Event()
+        self._contexts = Contexts()
+        self._upstreams: dict[str, Upstream] = {}
+        self._old_pools: list[Upstream] = []
+        self._priced: set[str] = set()
+        self._even = False
+
+    # --- what the feed tells
+
+    def welcome(self, pepper: bytes, snapshot: Snapshot) -> None:
+        self.configure(snapshot)
+        self.grants.begin(pepper)
+        self.ready.set()
+
+    def configure(self, snapshot: Snapshot) -> None:
+        """Swap the configuration. Pools of providers that have not changed live on."""
+        kept, old = dict[str, Upstream](), self._upstreams
+        for name, upstream in old.items():
+            if snapshot.providers.get(name) == upstream.provider:
+                kept[name] = upstream
+            else:
+                self._old_pools.append(upstream)
+        self._upstreams = kept
+        self.book = PriceBook(snapshot.prices)
+        models = {name: (model.provider, model.model or name) for name, model in snapshot.models.items()}
+        self.directory = Directory(models, snapshot.known, snapshot.providers, snapshot.default_provider)
+        self.snapshot = snapshot
+
+    def granted(self, answer: Granted) -> None:
+        self.grants.granted(answer)
+
+    def forget(self, tokens: tuple[str, ...]) -> None:
+        self.grants.forget(tokens)
+
+    def revoke(self, tokens: tuple[str, ...]) -> None:
+        """Forget the tokens, and end what they have under way."""
+        self.grants.forget(tokens)
+        gone = set(tokens)
+        for call in [*self.calls]:
+            if call.grant is not None and call.grant.token in gone:
+                call.end_by_gateway(
+                    PermissionDenied(
+                        "This token was revoked while the call was under way.", code="token_revoked"
+                    )
+                )
+
+    def _look_up(self, key: bytes) -> bool:
+        return self.feed.ask(key)
+
+    # --- what calls ask
+
+    def upstream(self, name: str) -> Upstream:
+        """Raises OperatorError where the provider's configuration cannot be used."""
+        upstream = self._upstreams.get(name)
+        if upstream is None:
+            upstream = self._upstreams[name] = Upstream(self.snapshot.providers[name], self._contexts)
+        return upstream
+
+    def put_price_on_record(self, price: Price) -> None:
+        """Once a chain for each price that its calls refer to."""
+        if price.version in self._priced:
+            return
+        try:
+            self.journal.append(
+                Priced(
+                    at=now_us(),
+                    version=price.version,
+                    provider=price.provider,
+                    model=price.model,
+                    source=price.source,
+                    rates=price.rates,
+                    tiers=[*price.tiers],
+                )
+            )
+        except JournalError as error:
+            self.journal_failed(error)
+            return
+        self._priced.add(price.version)
+
+    def client_of(self, connection: ClientConnection) -> Private | None:
+        """Where the record says who is at the other end of a connection."""
+        known, journal = connection.client, self.journal
+        if known is not None and known[0] == journal.segment:
+            return known[1]
+        agent = connection.client_agent
+        private = journal.private(
+            "",
+            "client",
+            {
+                "address": connection.address,
+                "user_agent": agent[:256].decode("latin-1") if agent is not None else None,
+            },
+        )
+        connection.client = (journal.segment, private)
+        return private
+
+    def journal_failed(self, error: JournalError) -> None:
+        log.error("the journal could not be written: %s", error.message)
+
+    # --- life
+
+    def connect(self) -> ClientConnection:
+        return ClientConnection(self)
+
+    def tick(self) -> None:
+        """Twice a second: deadlines; once a second: the journal and what was counted."""
+        now = self.now()
+        for connection in [*self.connections]:
+            connection.tick(now)
+        for upstream in self._upstreams.values():
+            upstream.pool.tick()
+        for upstream in self._old_pools:
+            upstream.pool.tick()
+        self.grants.tick(now)
+        self._even = not self._even
+        if self._even:
+            self.journal.tick()
+            self.refusals.tick()
+            self._old_pools = [upstream for upstream in self._old_pools if not upstream.pool.retire()]
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more, let open calls end, and end those that take too long."""
+        self.draining = True
+        for connection in [*self.connections]:
+            connection.drain()
+        until = self.now() + seconds
+        while self.calls and self.now() < until:
+            await asyncio.sleep(0.02)
+        for call in [*self.calls]:
+            call.end_by_gateway(
+                Unavailable(
+                    "The gateway is shutting down and could not wait any longer.",
+                    code="draining",
+                    retry_after=2,
+                )
+            )
+        self.refusals.tick()
+        await asyncio.sleep(0)
+        for connection in [*self.connections]:
+            connection.finish()
+
+    def close(self) -> None:
+        """Close the journal's chain and all connections."""
+        for upstream in (*self._upstreams.values(), *self._old_pools):
+            upstream.pool.close()
+        try:
+            self.journal.close()
+        except ChatVaultError as error:
+            log.error("the journal's chain could not be ended: %s", error.message)
+
+    def _health(self) -> Health:
+        journal = self.journal
+        return Health(
+            calls=len(self.calls),
+            connections=len(self.connections),
+            served=self.served,
+            journal_lines=journal.lines,
+            journal_bytes=journal.bytes,
+            journal_slowest_us=journal.take_slowest(),
+            journal_fault=journal.fault,
+            rss=_rss(),
+        )
+
+
+def _hello(options: WorkerOptions, chain: str) -> Hello:
+    return Hello(options.number, os.getpid(), chain)
+
+
+def _rss() -> int:
+    """Resident memory in bytes; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * 4096
+    except OSError:
+        return 0
+
+
+async def run_worker(
+    options: WorkerOptions,
+    status: Callable[[dict[str, object]], None],
+    stop: asyncio.Event,
+    drain: Callable[[], float],
+) -> None:
+    """Serve until `stop` is set, then drain for `drain()` seconds. Raises OperatorError where the worker cannot start."""
+    loop = asyncio.get_running_loop()
+    worker = Worker(options, loop)
+    try:
+        async with asyncio.TaskGroup() as group:
+            feed = group.create_task(worker.feed.run())
+            ready = group.create_task(worker.ready.wait())
+            stopped = group.create_task(stop.wait())
+            await asyncio.wait((ready, stopped), return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            if not stop.is_set():
+                await _serve(worker, options, status, stop)
+                await worker.drain(drain())
+            stopped.cancel()
+            feed.cancel()
+    finally:
+        worker.close()
+
+
+async def _serve(
+    worker: Worker, options: WorkerOptions, status: Callable[[dict[str, object]], None], stop: asyncio.Event
+) -> None:
+    try:
+        server = await worker.loop.create_server(worker.connect, sock=options.listener, backlog=4096)
+    except OSError as error:
+        raise OperatorError(f"The worker cannot listen: {error}.") from error
+    status({"ready": True})
+    while not stop.is_set():
+        worker.tick()
+        try:
+            async with asyncio.timeout(_TICK):
+                await stop.wait()
+        except TimeoutError:
+            continue
+    server.close()

@@ -1,0 +1,183 @@
+"""The connections to one provider: kept alive, last in first out, with deadlines on everything that can hang.
+
+Nobody waits for a connection: a free one is used, else one is dialled. `tick` is called twice a second and looks at all that is under
+way, so that a packet costs no timer.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from chatvault.config.schema import Timeouts
+from chatvault.core.errors import UpstreamError
+from chatvault.core.seam import Answer, Request
+from chatvault.net.connection import LiveExchange, UpstreamConnection
+from chatvault.net.origin import Origin
+from chatvault.net.proxy import Proxy, open_tunnel
+
+KEEP_IDLE: Final = 30.0
+"""Seconds a free connection is kept. Shorter than what servers keep (nginx 75 s, uvicorn 5 s is the exception)."""
+MAX_IDLE: Final = 512
+
+
+class Pool:
+    """Connections to `origin`. Must be made and used within one running event loop."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        timeouts: Timeouts,
+        *,
+        context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self.origin = origin
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
+        self._context = context
+        self._proxy = proxy
+        self._free: list[UpstreamConnection] = []
+        self._live: set[LiveExchange] = set()
+        self._host = b" HTTP/1.1\r\nhost: " + origin.authority + b"\r\n"
+        self._closed = False
+
+    def request_head(self, request: Request) -> bytes:
+        """The bytes of the request's head."""
+        parts = [request.method, b" ", request.target, self._host]
+        for name, value in request.headers:
+            parts += (name, b": ", value, b"\r\n")
+        body = request.body
+        if body is None:
+            parts.append(
+                b"transfer-encoding: chunked\r\n\r\n"
+                if request.length is None
+                else b"content-length: %d\r\n\r\n" % request.length
+            )
+        else:
+            size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+            parts.append(
+                b"content-length: %d\r\n\r\n" % size if size or request.method not in _BODILESS else b"\r\n"
+            )
+        return b"".join(parts)
+
+    def start(
+        self,
+        request: Request,
+        answer: Answer,
+        *,
+        fresh: bool = False,
+        writable: Callable[[], None] | None = None,
+    ) -> LiveExchange:
+        """Begin an attempt; `answer` hears how it goes, never before this returns. `fresh`: not over a connection that was kept.
+
+        For a request whose body is streamed, `writable` is called whenever the provider takes more of it.
+        """
+        exchange = LiveExchange(request, answer, self._loop.time(), writable)
+        self._live.add(exchange)
+        free = self._free
+        while free and not fresh:
+            connection = free.pop()
+            if not connection.lost:
+                connection.start(exchange)
+                return exchange
+        exchange.dialled = self._loop.create_task(
+            self._dial(exchange)
+        )  # owned: cancelled by the exchange, or by close()
+        return exchange
+
+    def release(self, connection: UpstreamConnection, exchange: LiveExchange, *, keep: bool) -> None:
+        """The connection has answered in full."""
+        self._live.discard(exchange)
+        if keep and not self._closed and len(self._free) < MAX_IDLE:
+            connection.freed = self._loop.time()
+            self._free.append(connection)
+        else:
+            connection.abandon()
+
+    def forget(self, exchange: LiveExchange) -> None:
+        self._live.discard(exchange)
+
+    def tick(self) -> None:
+        """Enforce the deadlines, and close what was free for too long."""
+        now, limits = self._loop.time(), self._timeouts
+        for exchange in [*self._live]:
+            if exchange.active or exchange.paused:
+                exchange.active = False
+                exchange.quiet = now
+            connection = exchange.connection
+            if limits.total is not None and now - exchange.started > limits.total:
+                exchange.fail("total_timeout", f"no whole answer after {limits.total:g} s")
+            elif connection is not None and not connection.flowing:
+                if now - exchange.quiet > limits.first_byte:
+                    exchange.fail("first_byte_timeout", f"no answer began within {limits.first_byte:g} s")
+            elif connection is not None and now - exchange.quiet > limits.idle:
+                exchange.fail("stalled", f"the answer stopped for {limits.idle:g} s")
+        while self._free and (self._free[0].lost or now - self._free[0].freed > KEEP_IDLE):
+            connection = self._free.pop(0)
+            if not connection.lost:
+                connection.abandon()
+
+    def retire(self) -> bool:
+        """Keep nothing any more; whether nothing is under way."""
+        self._closed = True
+        while self._free:
+            self._free.pop().abandon()
+        return not self._live
+
+    def close(self) -> None:
+        """Cancel what is under way, and close everything."""
+        self._closed = True
+        for exchange in [*self._live]:
+            exchange.cancel()
+        self._live.clear()
+        while self._free:
+            self._free.pop().abandon()
+
+    async def _dial(self, exchange: LiveExchange) -> None:
+        limit = self._timeouts.connect
+        try:
+            async with asyncio.timeout(limit):
+                connection = await self._connect()
+        except TimeoutError:
+            exchange.dialled = None
+            exchange.fail("connect_timeout", f"no connection within {limit:g} s")
+        except ssl.SSLError as error:
+            exchange.dialled = None
+            exchange.fail("tls_failed", str(error))
+        except UpstreamError as error:
+            exchange.dialled = None
+            exchange.fail("proxy_failed", error.message)
+        except OSError as error:
+            exchange.dialled = None
+            exchange.fail("connect_failed", str(error))
+        else:
+            exchange.dialled = None
+            if exchange.over:
+                connection.abandon()
+            else:
+                connection.start(exchange)
+        finally:
+            if exchange.over:
+                self._live.discard(exchange)
+
+    async def _connect(self) -> UpstreamConnection:
+        origin, loop = self.origin, self._loop
+        if origin.socket is not None:
+            _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), origin.socket)
+        elif self._proxy is not None:
+            connection = await open_tunnel(
+                self._proxy, origin, self._context, lambda: UpstreamConnection(self)
+            )
+        else:
+            _, connection = await loop.create_connection(
+                lambda: UpstreamConnection(self),
+                origin.host,
+                origin.port,
+                ssl=self._context,
+                server_hostname=origin.host if self._context is not None else None,
+            )
+        return connection
+
+
+_BODILESS: Final = frozenset((b"GET", b"HEAD", b"DELETE", b"OPTIONS"))

@@ -1,0 +1,1 @@
+"""Where a call goes: pure decisions over a snapshot of the configuration."""

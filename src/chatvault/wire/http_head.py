@@ -1,0 +1,141 @@
+"""The head of a request, by the letter of RFC 9110 and 9112: what another reader might understand otherwise is refused.
+
+One regular expression is the grammar of a whole head. What it does not match is a bad request, so obsolete folding, a bare CR or LF, NUL,
+blanks before a colon, HTTP/0.9 and 2.0 never get further. What remains to check is what a grammar cannot say: see `_framing`, `_target`.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from chatvault.core.errors import ClientError
+from chatvault.core.seam import Header
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_HEAD: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/1\.([01])\r\n((?:"
+    + _TOKEN
+    + rb":[\t -~\x80-\xff]*\r\n)*)\r\n"
+)
+_OTHER_METHOD: Final = re.compile(_TOKEN + rb" [!-~]+ HTTP/1\.[01]\r\n")
+_HOST: Final = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_PATH: Final = re.compile(rb"(?:/[0-9A-Za-z\-._~%!$&'()*+,;=:@]*)+")
+_UNSAFE_PATH: Final = re.compile(
+    rb"//|/\.\.?(?:/|$)|%(?:2[eEfF]|5[cC]|0[0-9a-fA-F]|1[0-9a-fA-F]|7[fF]|(?![0-9a-fA-F]{2}))"
+)
+_DIGITS: Final = re.compile(rb"[0-9]{1,15}")
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """`fields` holds each field name once, in lower case; `headers` all fields as they came. `length` is that of the body in bytes,
+    None when it is chunked."""
+
+    method: bytes
+    target: bytes
+    path: bytes
+    query: bytes
+    keep_alive: bool
+    http10: bool
+    headers: list[Header]
+    fields: dict[bytes, bytes]
+    length: int | None
+
+
+def parse_head(data: bytes) -> RequestHead:
+    """The head in `data`, which ends with its empty line. Raises ClientError (400, or 501 for a method that is not ours)."""
+    match = _HEAD.fullmatch(data)
+    if match is None:
+        if _OTHER_METHOD.match(data) and not data.startswith(
+            (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"OPTIONS ")
+        ):
+            raise ClientError(
+                "This method is not served here. Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
+                code="method_not_implemented",
+                status=501,
+            )
+        raise _bad("the request's head is not HTTP/1.1 as RFC 9112 has it")
+    method, target, minor, block = match.groups()
+    headers: list[Header] = []
+    fields: dict[bytes, bytes] = {}
+    if block:
+        for line in block[:-2].split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            name, value = name.lower(), value.strip(b" \t")
+            headers.append((name, value))
+            fields[name] = value
+    if len(fields) != len(headers):
+        _refuse_doubled(headers)
+    path, mark, query = target.partition(b"?")
+    http10 = minor == b"0"
+    if method != b"OPTIONS" or target != b"*":
+        _check_path(path, query)
+    _check_host(fields.get(b"host"), http10)
+    connection = fields.get(b"connection", b"").lower()
+    keep_alive = b"keep-alive" in connection if http10 else b"close" not in connection
+    return RequestHead(
+        method, target, path, mark + query, keep_alive, http10, headers, fields, _length(fields, http10)
+    )
+
+
+_ONCE: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"content-type",
+        b"authorization",
+        b"x-api-key",
+        b"expect",
+        b"content-encoding",
+        b"api-key",
+        b"x-goog-api-key",
+        b"proxy-authorization",
+    )
+)
+
+
+def _refuse_doubled(headers: list[Header]) -> None:
+    seen = set()
+    for name, _ in headers:
+        if name in seen and name in _ONCE:
+            raise _bad(f"the field {name.decode()} occurs twice")
+        seen.add(name)
+
+
+def _check_path(path: bytes, query: bytes) -> None:
+    if not path.startswith(b"/"):
+        raise _bad("the target must be a path that begins with a slash")
+    if _PATH.fullmatch(path) is None or _UNSAFE_PATH.search(path) is not None:
+        raise _bad(
+            "the path holds an empty or dot segment, an encoded slash, dot or control character, or a character no path may hold"
+        )
+    if b"#" in query:
+        raise _bad("the target holds a fragment")
+
+
+def _check_host(host: bytes | None, http10: bool) -> None:
+    if host is None:
+        if not http10:
+            raise _bad("the field host is missing")
+    elif _HOST.fullmatch(host) is None:
+        raise _bad("the field host is not a host name")
+
+
+def _length(fields: dict[bytes, bytes], http10: bool) -> int | None:
+    coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
+    if coding is not None:
+        if length is not None or http10 or coding.lower() != b"chunked":
+            raise _bad(
+                "the body's framing is ambiguous: send content-length, or transfer-encoding: chunked alone under HTTP/1.1"
+            )
+        return None
+    if length is None:
+        return 0
+    if _DIGITS.fullmatch(length) is None:
+        raise _bad("the field content-length is not a number")
+    return int(length)
+
+
+def _bad(what: str) -> ClientError:
+    return ClientError(f"Bad request: {what}.", code="bad_request")

@@ -1,0 +1,134 @@
+"""The top level of a JSON object: what its fields are, where their values lie, and how to change one without touching the rest.
+
+Only the top level is read; what lies below is skipped (and checked) by the decoder, so the cost is the decoder's. Positions come from
+the decoder's own walk, never from a search for text. Refused, since two readers could understand them differently: a key that occurs
+twice, and a key that equals one we decide on in all but case. Lone surrogates pass.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from chatvault.core.errors import ClientError
+
+Raw = msgspec.Raw
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_key = msgspec.json.Decoder(str).decode
+_KEY: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.S)
+_BLANK: Final = re.compile(rb"[ \t\r\n]*")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+class Fields:
+    """The fields of one JSON object, and where their values lie in `body`."""
+
+    __slots__ = ("body", "spans", "values")
+
+    def __init__(self, body: bytes, values: dict[str, Raw], spans: dict[str, tuple[int, int]]) -> None:
+        self.body = body
+        self.values = values
+        self.spans = spans
+
+    def patched(self, changes: dict[str, bytes]) -> list[bytes | memoryview]:
+        """`body` in slices, with each named field's value replaced, or the field added in front where there was none."""
+        view, parts, done = memoryview(self.body), list[bytes | memoryview](), 0
+        new = [
+            b'"%s":%s' % (name.encode(), value) for name, value in changes.items() if name not in self.spans
+        ]
+        if new:
+            done = self.body.index(b"{") + 1
+            parts += [view[:done], b",".join(new) + (b"," if self.spans else b"")]
+        for start, end, value in sorted(
+            (*self.spans[name], value) for name, value in changes.items() if name in self.spans
+        ):
+            parts += [view[done:start], value]
+            done = end
+        parts.append(view[done:])
+        return parts
+
+
+def scan(body: bytes, decided: frozenset[str]) -> Fields:
+    """The top-level fields of `body`. `decided` are the lower-case names that we act on.
+
+    Raises ClientError (400) for what is not one JSON object in UTF-8, is nested too deep, or has keys that collide.
+    """
+    values = _values(body)
+    for name in values:
+        if not (name.isascii() and name.islower()) and name not in decided and name.casefold() in decided:
+            raise ClientError(
+                f"The field {name!r} differs from {name.casefold()!r} in case only. Send the field once, in lower case.",
+                code="ambiguous_field",
+                param=name.casefold(),
+            )
+    return Fields(body, values, _spans(body, values))
+
+
+def _values(body: bytes) -> dict[str, Raw]:
+    try:
+        if not body.isascii():
+            body.decode()
+        return _decode_fields(body)
+    except UnicodeDecodeError as error:
+        raise ClientError(
+            f"The request body is not valid UTF-8: byte {error.start} cannot be decoded. Send JSON in UTF-8.",
+            code="invalid_utf8",
+        ) from None
+    except RecursionError:
+        raise ClientError("The request body is nested too deep. Flatten it.", code="json_too_deep") from None
+    except msgspec.ValidationError:
+        raise ClientError(
+            'The request body is JSON, but not an object. Send an object: {"model": ..., ...}.',
+            code="invalid_json",
+        ) from None
+    except msgspec.DecodeError as error:
+        return _values_with_surrogates(body, error)
+
+
+def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> dict[str, Raw]:
+    """Lone surrogates are no business of ours: read a copy of the same length in which they are plain letters."""
+    try:
+        if _SURROGATE.search(body):
+            return _decode_fields(_SURROGATE.sub(rb"\\u0041", body))
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    raise ClientError(
+        f"The request body is not valid JSON: {error}. Send one JSON object.", code="invalid_json"
+    ) from None
+
+
+def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
+    """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk miss the end."""
+    spans, at, match = {}, body.index(b"{") + 1, _KEY.match
+    for name, value in values.items():
+        key = match(body, at)
+        if key is None or (key[1] != b'"%s"' % name.encode() and not _same_key(key[1], name)):
+            raise _twice()
+        start = key.end()
+        end = start + len(memoryview(value))
+        spans[name] = (start, end)
+        at = end + 1 if body[end : end + 1] in b",}" else _after_blanks(body, end)
+    if not values:
+        at = _after_blanks(body, at)
+    if body[at - 1 : at] != b"}" or not body[at:].isspace() and at != len(body):
+        raise _twice()
+    return spans
+
+
+def _after_blanks(body: bytes, at: int) -> int:
+    match = _BLANK.match(body, at)
+    assert match is not None  # it matches nothing, too
+    return match.end() + 1
+
+
+def _same_key(raw: bytes, name: str) -> bool:
+    try:
+        return _decode_key(raw) == name
+    except msgspec.DecodeError:
+        return _decode_key(_SURROGATE.sub(rb"\\u0041", raw)) == name
+
+
+def _twice() -> ClientError:
+    return ClientError(
+        "A field occurs twice in the request body. Send each field once.", code="duplicate_field"
+    )

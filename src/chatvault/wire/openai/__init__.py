@@ -1,0 +1,1 @@
+"""The OpenAI dialects, each in four parts: request, reply, stream, errors."""

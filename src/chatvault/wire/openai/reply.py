@@ -1,0 +1,99 @@
+"""What a record must know of an OpenAI answer, whole or an event of a stream: one mapping for both."""
+
+from typing import Final
+
+import msgspec
+
+from chatvault.core.usage import Usage
+from chatvault.wire.openai.usage import UsageShape, normalise, reported_cost
+
+
+class Choice(msgspec.Struct, gc=False):
+    finish_reason: str | None = None
+
+
+class GroqExtra(msgspec.Struct, gc=False):
+    """Groq puts a stream's usage here (https://console.groq.com/docs/api-reference, seen 2026-11)."""
+
+    usage: UsageShape | None = None
+    error: msgspec.Raw | None = None
+
+
+class Reply(msgspec.Struct, gc=False):
+    """The fields of any OpenAI answer or event that matter. `response` is the answer inside an event of `openai.responses`."""
+
+    type: str | None = None
+    object: str | None = None
+    model: str | None = None
+    status: str | None = None
+    choices: list[Choice] | None = None
+    usage: UsageShape | None = None
+    error: msgspec.Raw | None = None
+    x_groq: GroqExtra | None = None
+    response: "Reply | None" = None
+
+
+class Facts(msgspec.Struct, gc=False):
+    """What is known of an answer. It grows as a stream goes on; later words of the provider replace earlier ones."""
+
+    usage: Usage | None = None
+    cost: int | None = None
+    """Pico-dollars, the provider's own word."""
+    model: str | None = None
+    finish: str | None = None
+    error: str | None = None
+    """The provider's error object as JSON text."""
+
+    def learn(self, reply: Reply) -> None:
+        inner = reply.response or reply
+        shape = inner.usage or (reply.x_groq.usage if reply.x_groq else None)
+        if shape is not None:
+            self.usage = normalise(shape) or self.usage
+            self.cost = reported_cost(shape)
+        if inner.model:
+            self.model = inner.model
+        if inner.choices:
+            for choice in inner.choices:
+                self.finish = choice.finish_reason or self.finish
+        if inner.status in _FINAL_STATUS:
+            self.finish = inner.status
+        for raw in (reply.error, inner.error, reply.x_groq.error if reply.x_groq else None):
+            if raw is not None and bytes(raw) not in _NO_ERROR:
+                self.error = bytes(raw).decode(errors="replace")
+
+
+_FINAL_STATUS: Final = frozenset(("completed", "failed", "incomplete", "cancelled"))
+_NO_ERROR: Final = frozenset((b"null", b"{}", b'""', b"[]", b"false"))
+_decode = msgspec.json.Decoder(Reply).decode
+_decode_usage = msgspec.json.Decoder(UsageShape).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def read(body: bytes) -> Reply:
+    """Raises ValueError for what is not one JSON object. A field of an unheard-of shape is passed over, the others are read."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError:
+        return _read_leniently(body)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _read_leniently(body: bytes) -> Reply:
+    fields, reply = _decode_fields(body), Reply()
+    for name, decode in (
+        ("usage", _decode_usage),
+        ("model", _decode_text),
+        ("type", _decode_text),
+        ("object", _decode_text),
+        ("status", _decode_text),
+        ("response", _decode),
+    ):
+        if name in fields:
+            try:
+                setattr(reply, name, decode(fields[name]))
+            except (msgspec.DecodeError, RecursionError):
+                continue
+    reply.error = fields.get("error")
+    return reply

@@ -1,0 +1,109 @@
+"""What a gateway must know of an OpenAI request, and the few bytes it may change. All else passes as it came."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+from chatvault.core.errors import ClientError
+from chatvault.wire.json_fields import Fields, Raw, scan
+
+DECIDED: Final = frozenset(
+    (
+        "model",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "n",
+        "best_of",
+    )
+)
+"""The top-level keys that decide where a call goes, how it is relayed, and what it may cost."""
+
+T = TypeVar("T")
+_text = msgspec.json.Decoder(str).decode
+_truth = msgspec.json.Decoder(bool | None).decode
+_count = msgspec.json.Decoder(int | None).decode
+
+
+class JsonRequest:
+    """A JSON request: its fields by name, and what a gateway decides on."""
+
+    __slots__ = ("fields", "model", "stream")
+
+    def __init__(self, fields: Fields, model: str | None, stream: bool) -> None:
+        self.fields = fields
+        self.model = model
+        self.stream = stream
+
+    def max_output(self) -> int | None:
+        """The most tokens the answer may hold, over all its choices; None if the request sets no bound."""
+        values, bounds = self.fields.values, []
+        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+            if name in values:
+                bound = _decoded(_count, values[name], name, "a whole number")
+                if bound is not None:
+                    bounds.append(bound)
+        if not bounds:
+            return None
+        choices = 1
+        for name in ("n", "best_of"):
+            if name in values:
+                choices = max(choices, _decoded(_count, values[name], name, "a whole number") or 1)
+        return max(bounds) * choices
+
+    def asks_usage(self) -> bool:
+        """Whether the client asked for the usage event itself."""
+        raw = self.fields.values.get("stream_options")
+        options = _object(raw, "stream_options") if raw is not None else None
+        return (
+            options is not None
+            and options.values.get("include_usage") is not None
+            and bytes(options.values["include_usage"]) == b"true"
+        )
+
+    def with_usage(self) -> bytes:
+        """The value `stream_options` must have so that the provider reports usage: the client's own, with that one member set."""
+        raw = self.fields.values.get("stream_options")
+        options = _object(raw, "stream_options") if raw is not None else None
+        if options is None:
+            return b'{"include_usage":true}'
+        return b"".join(options.patched({"include_usage": b"true"}))
+
+    def metadata(self) -> dict[str, object]:
+        """What the client said about itself: `metadata`, `user`, `safety_identifier`. Empty if it said nothing."""
+        values, found = self.fields.values, {}
+        for name in ("metadata", "user", "safety_identifier"):
+            if name in values:
+                try:
+                    found[name] = msgspec.json.decode(values[name])
+                except msgspec.DecodeError:
+                    continue
+        return {name: value for name, value in found.items() if value}
+
+
+def read(body: bytes) -> JsonRequest:
+    """Raises ClientError (400) for a body that cannot be understood in one way only."""
+    fields = scan(body, DECIDED)
+    values = fields.values
+    model = _decoded(_text, values["model"], "model", "a string") if "model" in values else None
+    stream = "stream" in values and _decoded(_truth, values["stream"], "stream", "true or false") is True
+    return JsonRequest(fields, model, stream)
+
+
+def _decoded(decode: Callable[[Raw], T], raw: Raw, name: str, kind: str) -> T:
+    try:
+        return decode(raw)
+    except msgspec.DecodeError:
+        raise ClientError(f"The field '{name}' must be {kind}.", code="invalid_field", param=name) from None
+
+
+def _object(raw: Raw, name: str) -> Fields | None:
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    if not text.startswith(b"{"):
+        raise ClientError(f"The field '{name}' must be an object.", code="invalid_field", param=name)
+    return scan(text, frozenset(("include_usage",)))
