@@ -85,7 +85,7 @@ def test_the_nearer_source_holds() -> None:
     assert (config.server.port, config.server.admin_port, config.server.workers) == (3, 12, 2)
     assert config.data_dir == "elsewhere"
     assert config.audit.durability == "process"
-    assert config.log_level == "info"  # a variable that is set to nothing sets the default
+    assert config.log_level == "error"  # a variable that is set to nothing is not set
 
 
 def test_lists_and_names_from_the_environment_and_the_command_line() -> None:

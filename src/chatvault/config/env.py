@@ -89,7 +89,8 @@ def overlay(tree: Branch, environ: Mapping[str, str], problems: list[str]) -> Br
     for variable, text in environ.items():
         where = f"{variable} in the environment"
         if (setting := settings.get(variable)) is not None:
-            tree = graft(tree, setting.path, _planted(text, setting.kind, where))
+            if text.strip():  # one that is set to nothing is not set
+                tree = graft(tree, setting.path, _planted(text, setting.kind, where))
         elif variable.startswith(sections):
             problems.append(f"{where}: no such setting; {nearest(variable, settings)}")
     return tree
@@ -98,7 +99,7 @@ def overlay(tree: Branch, environ: Mapping[str, str], problems: list[str]) -> Br
 def _planted(text: str, kind: Any, where: str) -> Tree:
     if get_origin(kind) is tuple:
         return planted([item.strip() for item in text.split(",") if item.strip()], where)
-    return Leaf(text or None, where)
+    return Leaf(text, where)
 
 
 def _value(text: str) -> str | None:
