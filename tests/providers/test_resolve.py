@@ -51,7 +51,7 @@ def test_nothing_found_leaves_the_simulated_provider() -> None:
     snapshot = resolve(Config(), {}, False, FAKE_URL)
     assert list(snapshot.providers) == ["fake"]
     assert snapshot.providers["fake"].base_url == FAKE_URL
-    assert snapshot.default_provider == "fake"
+    assert snapshot.default_provider is None  # it never answers for a real model's name
     assert snapshot.prices == {"fake/*": FAKE_RATES}
     assert "echo" in snapshot.known["fake"]
     assert resolve(Config(), {}, False, None).providers == {}
@@ -73,7 +73,8 @@ def test_the_simulated_provider_can_be_asked_for() -> None:
     )
     assert fake_wanted(config, KEY, ollama=False)
     snapshot = resolve(config, KEY, False, FAKE_URL)
-    assert set(snapshot.providers) == {"openai", "fake", "slow"}
+    assert list(snapshot.providers) == ["fake", "slow", "openai"]  # what was configured comes first
+    assert snapshot.default_provider == "openai"
     assert snapshot.providers["slow"].base_url == FAKE_URL
     assert snapshot.providers["slow"].timeouts.idle == 1
     assert (

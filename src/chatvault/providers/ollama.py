@@ -1,6 +1,5 @@
 """An Ollama that may run on this machine: where it would listen, and whether it does."""
 
-import socket
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
@@ -35,17 +34,17 @@ def ollama_url(environ: Mapping[str, str]) -> str:
 def ollama_answers(host: str, timeout: float = TIMEOUT) -> bool:
     """Whether an Ollama answers there. `host` is a URL as `ollama_url` gives it. Blocks, for `timeout`
     seconds at most a step (connect, answer): for the start of a process, never for an event loop."""
-    parts = urlsplit(host)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     try:
+        parts = urlsplit(host)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORT, timeout=timeout)
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is no number, a bracket that is not closed
         return False
     try:
         connection.request("GET", "/api/version", headers={"connection": "close"})
         answer = connection.getresponse()
         return answer.status == 200 and b"version" in answer.read(4096)
-    except (OSError, HTTPException, UnicodeError, socket.gaierror):
+    except (OSError, HTTPException, UnicodeError):
         return False
     finally:
         connection.close()

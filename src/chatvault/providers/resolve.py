@@ -94,12 +94,14 @@ def resolve(
 def _accounts(
     config: Config, environ: Mapping[str, str], ollama: bool, fake_url: str | None
 ) -> dict[str, ProviderConfig]:
-    """What the configuration says, beside what was found. The configuration holds where both know a name."""
-    accounts = discover(environ)
+    """What the configuration says, then what else was found: who comes first answers for a model that several
+    have."""
+    accounts = {
+        name: msgspec.structs.replace(said, kind=_kind(name, said)) for name, said in config.providers.items()
+    }
+    accounts |= {name: found for name, found in discover(environ).items() if name not in accounts}
     if ollama and "ollama" not in accounts:
         accounts["ollama"] = ProviderConfig(kind="ollama")
-    for name, said in config.providers.items():
-        accounts[name] = msgspec.structs.replace(said, kind=_kind(name, said))
     if fake_wanted(config, environ, ollama) and fake_url is not None:
         accounts.setdefault(FAKE, ProviderConfig(kind=FAKE))
         for name, account in accounts.items():
@@ -205,10 +207,12 @@ def _certificates(file: str) -> list[str]:
 
 
 def _default(providers: Mapping[str, ProviderSnapshot]) -> str | None:
-    """Where a call goes that names nothing: the only provider there is, else `openai` if there is one."""
-    if len(providers) == 1:
-        return next(iter(providers))
-    return "openai" if "openai" in providers else None
+    """Where a call goes that names nothing: the only provider there is, else `openai` if there is one. Never
+    the simulated one, which must not answer for a real model's name; it can only be configured."""
+    real = [name for name, provider in providers.items() if provider.kind != FAKE]
+    if len(real) == 1:
+        return real[0]
+    return "openai" if "openai" in real else None
 
 
 def _prices(config: Config, accounts: Mapping[str, object], problems: list[str]) -> dict[str, dict[str, int]]:

@@ -223,7 +223,7 @@ _ROWS = (
         name="fake",
         base_url_env="",
         key_required=False,
-        docs="docs/providers.md",
+        docs="docs/configuration.md",
         models=(
             "echo",
             "reasoner",
