@@ -1,1 +1,2 @@
-"""The ledger: the SQL database derived from the journal, for questions."""
+"""The ledger: the SQL database derived from the journal, for questions. Deleting it loses nothing: the
+recorder builds it anew."""

@@ -1,0 +1,1 @@
+"""Migrations of the ledger, append-only: one file a revision under `versions/`."""
