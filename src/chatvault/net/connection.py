@@ -100,6 +100,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_head_bytes",
         "_headers",
         "_informational",
+        "_keep",
         "_parser",
         "_pool",
         "_reading",
@@ -126,6 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.lost = False
 
     def _reset(self) -> None:
+        self._keep = False
         self._complete = self._eof_body = self._informational = self._sent = self._told = self.received = (
             self.flowing
         ) = False
@@ -275,6 +277,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers = []
         else:
             self._complete = True
+            self._keep = self._parser.should_keep_alive()  # llhttp forgets it with the message's end
 
     def _finish(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -288,7 +291,7 @@ class UpstreamConnection(asyncio.Protocol):
             and not self._eof_body
             and not self.lost
             and exchange.request.method != b"HEAD"
-            and self._parser.should_keep_alive()
+            and self._keep
         )
         if keep:
             self.resume_reading()
