@@ -1,0 +1,55 @@
+"""The control plane as one value: its routes, on the parts they stand on."""
+
+import msgspec
+
+from chatvault.control.api import create_app
+from chatvault.control.auth import Gate
+from chatvault.control.edge import Edge
+from chatvault.control.feed_server import FeedServer
+from chatvault.control.first_start import FirstStart
+from chatvault.control.health import Health, Parts, health_router
+from chatvault.control.http_server import HttpServer
+from chatvault.control.options import ControlOptions
+from chatvault.control.reload import Reload, reload_router
+from chatvault.control.signed import SignedSoFar
+from chatvault.control.stores import Stores
+from chatvault.control.tokens import Tokens, tokens_router
+from chatvault.control.usage import usage_router
+
+
+class Plane(msgspec.Struct, frozen=True):
+    http: HttpServer
+    first_start: FirstStart
+    reload: Reload
+
+
+def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedServer, stores: Stores) -> Plane:
+    """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
+    vault, keeper, queries = stores.vault, stores.keeper, stores.queries
+    server = options.snapshot.server
+    gate = Gate(vault, pepper, options.management_token, owner_path)
+    tokens = Tokens(vault, pepper, feed, keeper)
+    reload = Reload(options.resolve, feed, keeper)
+    signed = SignedSoFar(keeper.writer.folder, keeper.writer.chain)
+    health = Health(
+        Parts(
+            version=options.version,
+            feed=feed,
+            keeper=keeper,
+            coverage=signed.coverage,
+            vault=vault.count,
+            queries=queries,
+        )
+    )
+    routers = (
+        health_router(health, gate),
+        tokens_router(tokens, gate),
+        usage_router(queries, gate),
+        reload_router(reload, gate),
+    )
+    app = create_app(routers, f"http://{server.host}:{server.port}", options.version)
+    return Plane(
+        http=HttpServer(Edge(app)),
+        first_start=FirstStart(vault, tokens, given=options.management_token is not None),
+        reload=reload,
+    )

@@ -1,0 +1,91 @@
+"""Who is asking, and what each route asks of them.
+
+Every route names its policy: a `Permit` with the permission it needs, or `everyone`. `api.create_app`
+refuses a route that names none.
+"""
+
+import hmac
+from typing import Final, Literal, get_args
+
+import msgspec
+from starlette.requests import Request
+
+from chatvault.access.store import GrantSource
+from chatvault.access.tokens import digest
+from chatvault.core.clock import now_us
+from chatvault.core.errors import AuthenticationError, OperatorError, PermissionDenied
+from chatvault.core.secrets import Secret
+
+Permission = Literal["tokens:read", "tokens:write", "usage:read", "health:read", "config:write"]
+PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
+
+SHORTEST: Final = 16
+"""Characters of a management token that the operator chooses."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Somebody whose credential was good. `who` goes into the journal: a token's public id, `environment` for
+    the operator's own management token, `owner` for whoever opened the owner-only socket."""
+
+    who: str
+    permissions: frozenset[Permission] = frozenset(PERMISSIONS)
+
+
+class Gate:
+    """Tells who is asking. `owner_path` is the path of the socket that only the owner can open."""
+
+    def __init__(
+        self, store: GrantSource, pepper: bytes, given: Secret | None = None, owner_path: str | None = None
+    ) -> None:
+        """`given` is the management token that the operator set. Raises OperatorError for a short one."""
+        if given is not None and len(given.reveal()) < SHORTEST:
+            raise OperatorError(
+                f"MANAGEMENT_TOKEN is too short to be safe: use {SHORTEST} random characters or more.",
+                code="bad_config",
+            )
+        self._store = store
+        self._pepper = pepper
+        self._given = None if given is None else digest(pepper, given.reveal().encode())
+        self._owner_path = owner_path
+
+    async def caller(self, request: Request) -> Caller:
+        """Raises AuthenticationError."""
+        server = request.scope.get("server")
+        if self._owner_path is not None and server is not None and server[0] == self._owner_path:
+            return Caller("owner")
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential:
+            raise AuthenticationError(
+                "This needs the management token: send it as `Authorization: Bearer <token>`.",
+                code="missing_token",
+            )
+        key = digest(self._pepper, credential.encode())
+        if self._given is not None and hmac.compare_digest(key, self._given):
+            return Caller("environment")
+        token = (await self._store.find([key], "management")).get(key)
+        if token is None:
+            raise AuthenticationError("This is no management token.", code="invalid_token")
+        if token.revoked_at is not None:
+            raise AuthenticationError("This management token was revoked.", code="revoked_token")
+        if token.grant().expired(now_us()):
+            raise AuthenticationError("This management token has expired.", code="expired_token")
+        return Caller(token.id)
+
+
+class Permit:
+    """The policy of a route that needs a permission; as a dependency it gives the caller."""
+
+    def __init__(self, gate: Gate, permission: Permission) -> None:
+        self._gate = gate
+        self.permission = permission
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await self._gate.caller(request)
+        if self.permission not in caller.permissions:
+            raise PermissionDenied(f"This needs the permission {self.permission}.", code="missing_permission")
+        return caller
+
+
+async def everyone() -> None:
+    """The policy of a route that is open to everyone."""

@@ -1,0 +1,30 @@
+"""A store of grants that is not open yet: who asks, waits. So workers are welcomed before the database is
+loaded."""
+
+import asyncio
+from collections.abc import Sequence
+
+from chatvault.access.store import GrantSource, Kind, Token
+
+
+class LateGrants:
+    """A `GrantSource` that hands on to another, once that is there."""
+
+    def __init__(self) -> None:
+        self._source: GrantSource | None = None
+        self._there = asyncio.Event()
+
+    def open(self, source: GrantSource) -> None:
+        self._source = source
+        self._there.set()
+
+    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
+        return await (await self._opened()).find(digests, kind)
+
+    async def revoked_since(self, at_us: int) -> list[str]:
+        return await (await self._opened()).revoked_since(at_us)
+
+    async def _opened(self) -> GrantSource:
+        await self._there.wait()
+        assert self._source is not None
+        return self._source

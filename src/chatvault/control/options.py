@@ -1,0 +1,32 @@
+"""What the control process is told, and whom it tells how it is."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from chatvault.config.snapshot import Snapshot
+from chatvault.control.feed_server import PACE, Pace
+from chatvault.core.secrets import Secret
+
+Status = Callable[[dict[str, object]], None]
+"""Hears what `run_control` says of itself; the values are those of JSON."""
+
+
+class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`runtime` is the private folder for its sockets; `listener` the TCP socket of the admin port, bound and
+    listening, None for none; `management_token` what the operator has set; `resolve` makes the configuration
+    anew, and raises OperatorError if it is wrong; `reload` is set by whoever wants that.
+    """
+
+    data_dir: Path
+    runtime: Path
+    snapshot: Snapshot
+    resolve: Callable[[], Awaitable[Snapshot]]
+    version: str
+    listener: socket.socket | None = None
+    management_token: Secret | None = None
+    reload: asyncio.Event | None = None
+    pace: Pace = PACE

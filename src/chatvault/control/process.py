@@ -1,0 +1,164 @@
+"""The control process, put together.
+
+The order is that of need: workers cannot serve before they were welcomed, so the feed comes first, then the
+database that answers their look-ups, then the journal's keeper, then FastAPI, which takes the longest to
+import.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET
+from chatvault.config.schema import AuditConfig
+from chatvault.control.feed_server import FeedServer, open_feed
+from chatvault.control.late import LateGrants
+from chatvault.control.options import ControlOptions, Status
+from chatvault.control.sockets import listen_privately
+from chatvault.core.errors import ChatVaultError, JournalError, OperatorError
+from chatvault.core.secrets import private_random
+
+if TYPE_CHECKING:
+    from chatvault.control.assembly import Plane
+    from chatvault.control.stores import Stores
+
+_RECOVER_AFTER = (0.1, 1.0)
+"""Seconds after a worker's connection was lost: its locks may outlive its sockets for a moment."""
+
+_log = logging.getLogger(__name__)
+
+
+async def run_control(options: ControlOptions, status: Status, stop: asyncio.Event) -> None:
+    """Run until `stop`. Raises OperatorError for what the operator has to mend.
+
+    `status` hears, in this order: `{"ready": True, "first": None | {"management_token": str | None,
+    "client_token": str | None}}` once; then, after each reload that `options.reload` asked for,
+    `{"reloaded": {"version", "unacknowledged", "restart_needed"}}` or `{"reload_failed": message}`.
+    """
+    try:
+        await _run(options, status, stop)
+    except BaseExceptionGroup as group:
+        raise _innermost(group) from None
+
+
+async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> None:
+    pepper = await asyncio.to_thread(_pepper, options.data_dir)
+    grants = LateGrants()
+    lost = asyncio.Event()
+    async with open_feed(
+        options.runtime / FEED_SOCKET,
+        grants,
+        pepper,
+        options.snapshot,
+        expected=options.snapshot.server.workers,
+        pace=options.pace,
+        gone=lambda hello: lost.set(),
+    ) as feed:
+        open_stores = await asyncio.to_thread(_stores)
+        async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
+            grants.open(stores.vault)
+            owner = options.runtime / ADMIN_SOCKET
+            sockets = [await asyncio.to_thread(listen_privately, owner)]
+            if options.listener is not None:
+                sockets.append(options.listener)
+            build = await asyncio.to_thread(_plane)
+            plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores)
+            await _serve(options, plane, stores, sockets, lost, status, stop)
+
+
+async def _serve(
+    options: ControlOptions,
+    plane: "Plane",
+    stores: "Stores",
+    sockets: list[socket.socket],
+    lost: asyncio.Event,
+    status: Status,
+    stop: asyncio.Event,
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        beside = [
+            group.create_task(stores.keeper.run()),
+            group.create_task(_recover(stores, lost)),
+            group.create_task(_reloads(options, plane, status)),
+        ]
+        first = await plane.first_start.make()
+        serving = group.create_task(plane.http.run_on(sockets))
+        await plane.http.ready.wait()
+        status({"ready": True, "first": None if first is None else msgspec.structs.asdict(first)})
+        if first is not None:
+            await plane.first_start.told()
+        await stop.wait()
+        plane.http.stop()
+        await serving
+        for task in beside:
+            task.cancel()
+
+
+async def _recover(stores: "Stores", lost: asyncio.Event) -> None:
+    """When a worker is gone, close what it left open."""
+    while True:
+        await lost.wait()
+        lost.clear()
+        for pause in _RECOVER_AFTER:
+            await asyncio.sleep(pause)
+            try:
+                await stores.keeper.recover()
+            except (JournalError, OSError) as error:  # the keeper looks again by itself
+                _log.error("What a worker left open could not be closed yet: %s", error)
+
+
+async def _reloads(options: ControlOptions, plane: "Plane", status: Status) -> None:
+    if options.reload is None:
+        return
+    while True:
+        await options.reload.wait()
+        options.reload.clear()
+        try:
+            done = await plane.reload("signal")
+        except ChatVaultError as error:
+            _log.error("The configuration stays as it was: %s", error.message)
+            status({"reload_failed": error.message})
+        else:
+            status({"reloaded": msgspec.structs.asdict(done)})
+
+
+def _pepper(data_dir: Path) -> bytes:
+    path = data_dir / "secrets" / "pepper"
+    try:
+        return private_random(path)
+    except OSError as error:
+        raise OperatorError(
+            f"The key of the tokens, {path}, cannot be read or made: {error.strerror or error}. "
+            "Make the data folder writable for this user, or choose another with --data-dir.",
+            code="data_dir_unwritable",
+        ) from None
+
+
+# Imports that take long, in a thread, while the feed already works.
+
+
+def _stores() -> "Callable[[Path, AuditConfig, str], AbstractAsyncContextManager[Stores]]":
+    from chatvault.control.stores import open_stores
+
+    return open_stores
+
+
+def _plane() -> "Callable[[ControlOptions, bytes, str, FeedServer, Stores], Plane]":
+    from chatvault.control.assembly import build
+
+    return build
+
+
+def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error in it, if it is one; else the group."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found
