@@ -17,19 +17,10 @@ if TYPE_CHECKING:
 
 _NEEDS_MODEL: Final = frozenset(("chat.completions", "completions", "embeddings", "responses"))
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
-_REFERENCES: Final = (
-    b'"image_url"',
-    b'"input_image"',
-    b'"file_id"',
-    b'"input_file"',
-    b'"file"',
-    b'"previous_response_id"',
-    b'"conversation"',
-    b'"prompt"',
-    b'"web_search',
-    b'"file_search"',
-)
-"""What in a request points at input that is not in its bytes."""
+_REFERENCES: Final = (b"image_url", b"file_", b"web_search")
+"""What in a body points at input that is not in its bytes; one search each, since bodies may be large."""
+_REFERRING: Final = ("previous_response_id", "conversation", "prompt")
+"""Top-level fields of `responses` that do the same."""
 _NO_METADATA: Final[dict[str, object]] = {}
 
 
@@ -183,6 +174,9 @@ def _reserved(
         return 0
     if price is None or endpoint.name not in _TOKEN_PRICED:
         return None
-    outside = any(mark in body for mark in _REFERENCES) and endpoint.name != "completions"
+    image, file, search = _REFERENCES
+    outside = image in body or file in body or search in body
+    if endpoint.name == "responses" and not outside:
+        outside = not request.fields.values.keys().isdisjoint(_REFERRING)
     most = 0 if endpoint.name == "embeddings" else request.max_output()
     return upper_bound(price, None if outside else len(body), most)

@@ -11,6 +11,8 @@ OUTPUT_FIELDS = ("output", "reasoning", "output_audio", "output_image")
 OVERLAPS = ("cached_audio", "cached_image")
 """Rates without a usage field of their own: for input tokens that are at once cached and audio (or image)."""
 
+_INPUT_RATES = (*INPUT_FIELDS, *OVERLAPS)
+
 Tier = tuple[str, int, int]
 """(usage field, from this many input tokens on, pico-dollars a unit)."""
 
@@ -37,6 +39,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """In ascending order of their thresholds."""
     context_window: int | None = None
     """The most tokens the model takes in, where that is known."""
+    dearest_in: int = 0
+    """The highest rate of an input token, tiers left aside."""
+    dearest_out: int = 0
 
 
 def make_price(
@@ -59,6 +64,8 @@ def make_price(
         rates=rates,
         tiers=tiers,
         context_window=context_window,
+        dearest_in=_highest(rates, _INPUT_RATES),
+        dearest_out=_highest(rates, OUTPUT_FIELDS),
     )
 
 
@@ -115,8 +122,10 @@ def upper_bound(
         window = None  # a tier beyond it says that the model takes more than this
     tokens_in = input_bytes if input_bytes is not None else window
     tokens_out = max_output_tokens if max_output_tokens is not None else window
-    dearest_in = _dearest(price, (*INPUT_FIELDS, *OVERLAPS), tokens_in)
-    dearest_out = _dearest(price, OUTPUT_FIELDS, tokens_in)
+    dearest_in, dearest_out = price.dearest_in, price.dearest_out
+    if price.tiers:
+        dearest_in = max(dearest_in, _in_tiers(price, _INPUT_RATES, tokens_in))
+        dearest_out = max(dearest_out, _in_tiers(price, OUTPUT_FIELDS, tokens_in))
     fee = price.rates.get("request", 0)
     if searches:
         if "searches" not in price.rates:
@@ -133,14 +142,18 @@ def upper_bound(
     return fee
 
 
-def _dearest(price: Price, fields: tuple[str, ...], tokens_in: int | None) -> int:
-    rates = [rate for field, rate in price.rates.items() if field in fields]
-    rates += [
+def _highest(rates: dict[str, int], fields: tuple[str, ...]) -> int:
+    return max((rate for field, rate in rates.items() if field in fields), default=0)
+
+
+def _in_tiers(price: Price, fields: tuple[str, ...], tokens_in: int | None) -> int:
+    """The highest rate of the tiers that a call with this much input may reach."""
+    reached = (
         rate
         for field, start, rate in price.tiers
         if field in fields and (tokens_in is None or start <= tokens_in)
-    ]
-    return max(rates, default=0)
+    )
+    return max(reached, default=0)
 
 
 def _at(price: Price, tokens_in: int) -> dict[str, int]:
