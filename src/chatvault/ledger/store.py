@@ -25,6 +25,8 @@ from chatvault.ledger.place import LedgerPlace
 from chatvault.ledger.schema import positions, prices, usage_logs
 from chatvault.ledger.upgrade import prepare
 
+_Identity = tuple[int, int] | None
+
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",  # readers never wait for the recorder, nor it for them
     "PRAGMA synchronous=NORMAL",
@@ -77,13 +79,14 @@ class Ledger:
     ledger then, and open a new one when the fault may be gone."""
 
     def __init__(
-        self, place: LedgerPlace, engine: Engine, connection: Connection, identity: tuple[int, int]
+        self, place: LedgerPlace, engine: Engine, connection: Connection, identity: _Identity
     ) -> None:
         self.name = str(place.path)
         self._path = place.path
+        self._wal = place.path.with_name(place.path.name + "-wal")
         self._engine = engine
         self._connection = connection
-        self._identity = identity
+        self._identity = identity, _identity(self._wal)
         # The statements are compiled once and get plain tuples: measured, that halves the time of a row
         # beside `connection.execute(statement, dicts)`.
         self._usage, self._price, self._position = (
@@ -144,13 +147,9 @@ class Ledger:
             raise translated(self.name, error) from error
 
     def present(self) -> bool:
-        """Whether the file is still the one that was opened; not so when somebody deleted it, to have it
-        rebuilt."""
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        """Whether the files are still those that were opened; not so when somebody deleted them, to have the
+        ledger rebuilt. (Deleted one after the other, so that the `-wal` that goes may be a new one.)"""
+        return (_identity(self._path), _identity(self._wal)) == self._identity
 
     def close(self) -> None:
         """Safe to call after an error."""
@@ -161,7 +160,15 @@ class Ledger:
         self._engine.dispose()
 
 
-def _touch(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> _Identity:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _touch(path: Path) -> _Identity:
     """Make the file, if need be, for its owner alone; SQLite gives its side files the same mode. A file
     that is there is not opened: closing it would drop the locks that SQLite holds on it in this process."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -169,8 +176,7 @@ def _touch(path: Path) -> tuple[int, int]:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         pass
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
+    return _identity(path)
 
 
 def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -181,8 +187,10 @@ def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     try:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
-    finally:
-        cursor.close()
+    except BaseException:
+        connection.close()
+        raise
+    cursor.close()
 
 
 def _begin(connection: Connection) -> None:
