@@ -226,7 +226,7 @@ class Call:
         request = Request(
             self.head.method,
             upstream.target(self.head.path, self.head.query),
-            outbound_headers(self.head, upstream.headers, self.id),
+            outbound_headers(self.head, upstream.headers, upstream.hidden, self.id),
             admitted.body,
             admitted.length,
         )

@@ -43,13 +43,22 @@ _NOT_PASSED: Final = frozenset(
     )
 )
 
+_PLAIN: Final = frozenset((b"keep-alive", b"close"))
 
-def outbound_headers(head: RequestHead, ours: list[Header], request_id: str) -> list[Header]:
-    """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over the client's."""
+
+def hidden_fields(ours: list[Header]) -> frozenset[bytes]:
+    """The client's fields that do not pass to a provider whose own fields are `ours`."""
+    return _NOT_PASSED.union(name for name, _ in ours)
+
+
+def outbound_headers(
+    head: RequestHead, ours: list[Header], hidden: frozenset[bytes], request_id: str
+) -> list[Header]:
+    """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over the
+    client's."""
     nominated = head.fields.get(b"connection")
-    hidden = _NOT_PASSED
-    if ours or nominated is not None:
-        hidden = hidden.union((name for name, _ in ours), _names(nominated))
+    if nominated is not None and nominated.lower() not in _PLAIN:
+        hidden = hidden.union(_names(nominated))
     headers = [
         pair
         for pair in head.headers
@@ -61,8 +70,8 @@ def outbound_headers(head: RequestHead, ours: list[Header], request_id: str) -> 
     return headers
 
 
-def _names(connection: bytes | None) -> list[bytes]:
-    return [name.strip().lower() for name in connection.split(b",")] if connection else []
+def _names(connection: bytes) -> list[bytes]:
+    return [name.strip().lower() for name in connection.split(b",")]
 
 
 def credential(head: RequestHead) -> bytes | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.seam import Header
+from chatvault.gateway.outbound import hidden_fields
 from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
@@ -17,7 +18,7 @@ _PREFIX: Final = len(b"/v1")
 class Upstream:
     """One provider account. `headers` carry its credential."""
 
-    __slots__ = ("_base", "headers", "pool", "provider")
+    __slots__ = ("_base", "headers", "hidden", "pool", "provider")
 
     def __init__(self, provider: ProviderSnapshot, context: Callable[[str | None], ssl.SSLContext]) -> None:
         """Raises OperatorError for a base URL, proxy or CA file that cannot be used."""
@@ -26,6 +27,7 @@ class Upstream:
         self.headers: list[Header] = [
             (name.lower().encode(), value.encode()) for name, value in provider.headers.items()
         ]
+        self.hidden = hidden_fields(self.headers)
         self._base = origin.path.encode()
         self.pool = Pool(
             origin,

@@ -17,6 +17,9 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_key = msgspec.json.Decoder(str).decode
 _KEY: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.S)
 _BLANK: Final = re.compile(rb"[ \t\r\n]*")
+_ENDS: Final = b",}"
+_COPIED: Final = 64 << 10
+"""Bytes of a body that is copied when it is patched; a larger one is sliced."""
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -30,22 +33,24 @@ class Fields:
         self.values = values
         self.spans = spans
 
-    def patched(self, changes: dict[str, bytes]) -> list[bytes | memoryview]:
-        """`body` in slices, with each named field's value replaced, or the field added in front where there was none."""
-        view, parts, done = memoryview(self.body), list[bytes | memoryview](), 0
-        new = [
-            b'"%s":%s' % (name.encode(), value) for name, value in changes.items() if name not in self.spans
-        ]
+    def patched(self, changes: dict[str, bytes]) -> bytes | list[bytes | memoryview]:
+        """`body` with each named field's value replaced, or the field added in front where there was none.
+
+        A large body comes back in slices, so that it is not copied.
+        """
+        body, spans = self.body, self.spans
+        source: bytes | memoryview = memoryview(body) if len(body) > _COPIED else body
+        parts, done = list[bytes | memoryview](), 0
+        new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
         if new:
-            done = self.body.index(b"{") + 1
-            parts += [view[:done], b",".join(new) + (b"," if self.spans else b"")]
-        for start, end, value in sorted(
-            (*self.spans[name], value) for name, value in changes.items() if name in self.spans
-        ):
-            parts += [view[done:start], value]
+            done = body.index(b"{") + 1
+            parts += [source[:done], b",".join(new) + (b"," if spans else b"")]
+        for name in sorted((name for name in changes if name in spans), key=spans.__getitem__):
+            start, end = spans[name]
+            parts += [source[done:start], changes[name]]
             done = end
-        parts.append(view[done:])
-        return parts
+        parts.append(source[done:])
+        return b"".join(parts) if source is body else parts
 
 
 def scan(body: bytes, decided: frozenset[str]) -> Fields:
@@ -107,7 +112,7 @@ def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
         start = key.end()
         end = start + len(memoryview(value))
         spans[name] = (start, end)
-        at = end + 1 if body[end : end + 1] in b",}" else _after_blanks(body, end)
+        at = end + 1 if body[end] in _ENDS else _after_blanks(body, end)
     if not values:
         at = _after_blanks(body, at)
     if body[at - 1 : at] != b"}" or not body[at:].isspace() and at != len(body):

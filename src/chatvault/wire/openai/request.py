@@ -23,9 +23,9 @@ DECIDED: Final = frozenset(
 """The top-level keys that decide where a call goes, how it is relayed, and what it may cost."""
 
 T = TypeVar("T")
-_text = msgspec.json.Decoder(str).decode
-_truth = msgspec.json.Decoder(bool | None).decode
-_count = msgspec.json.Decoder(int | None).decode
+_text: Callable[[Raw], str] = msgspec.json.Decoder(str).decode
+_truth: Callable[[Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
+_count: Callable[[Raw], int | None] = msgspec.json.Decoder(int | None).decode
 
 
 class JsonRequest:
@@ -70,7 +70,8 @@ class JsonRequest:
         options = _object(raw, "stream_options") if raw is not None else None
         if options is None:
             return b'{"include_usage":true}'
-        return b"".join(options.patched({"include_usage": b"true"}))
+        patched = options.patched({"include_usage": b"true"})
+        return patched if isinstance(patched, bytes) else b"".join(patched)
 
     def metadata(self) -> dict[str, object]:
         """What the client said about itself: `metadata`, `user`, `safety_identifier`. Empty if it said nothing."""
