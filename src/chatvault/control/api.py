@@ -99,7 +99,9 @@ def _invalid(error: RequestValidationError) -> ClientError:
     param = ".".join(place[1:]) or None
     if first["type"] == "json_invalid":
         return ClientError("The body is not JSON.", code="invalid_json")
-    if first["type"] == "missing" and param is None:
-        return ClientError("The body is missing: send JSON.", code="invalid_json")
+    if param is None and place == ["body"]:  # nothing, a list, or an object that is not declared as JSON
+        return ClientError(
+            "The body must be a JSON object, sent with `content-type: application/json`.", code="invalid_json"
+        )
     what = f"{param}: {first['msg']}" if param else str(first["msg"])
     return ClientError(f"The request is not valid: {what}.", code="invalid_request", param=param)

@@ -1,0 +1,117 @@
+"""A control plane for tests: a real vault, a real feed, real HTTP over ASGI; a journal that remembers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx2
+from fastapi import FastAPI
+
+from chatvault.access.tokens import digest
+from chatvault.config.snapshot import Snapshot
+from chatvault.control.api import create_app
+from chatvault.control.auth import Gate
+from chatvault.control.edge import App, Edge
+from chatvault.control.feed_server import FeedServer, Pace, open_feed
+from chatvault.control.first_start import FirstStart
+from chatvault.control.health import Health, Parts, health_router
+from chatvault.control.reload import Reload, reload_router
+from chatvault.control.signed import Coverage
+from chatvault.control.tokens import Tokens, tokens_router
+from chatvault.control.usage import usage_router
+from chatvault.core.errors import JournalError, OperatorError
+from chatvault.core.secrets import Secret
+from chatvault.ledger.queries import LedgerQueries
+from chatvault.vault.store import Vault, open_vault
+
+PEPPER = bytes(32)
+MANAGEMENT = "a management token of the operator's choice"
+OWNER = "/the/owner-only/socket"
+
+
+class MemoryJournal:
+    """Remembers what was recorded; refuses while `full`."""
+
+    fingerprint = "SHA256:made-up"
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str, dict[str, object] | None, dict[str, object] | None]] = []
+        self.full = False
+        self.fault: str | None = None
+
+    def admin(
+        self,
+        who: str,
+        what: str,
+        subject: str,
+        before: dict[str, object] | None = None,
+        after: dict[str, object] | None = None,
+    ) -> None:
+        if self.full:
+            raise JournalError("The disk is full. Make room.")
+        self.lines.append((who, what, subject, before, after))
+
+    @property
+    def acts(self) -> list[tuple[str, str]]:
+        return [(who, what) for who, what, *_ in self.lines]
+
+
+class Plane:
+    def __init__(self, vault: Vault, feed: FeedServer, path: Path, data: Path) -> None:
+        self.vault, self.feed, self.feed_path, self.data = vault, feed, path, data
+        self.journal = MemoryJournal()
+        self.coverage: Coverage | JournalError = Coverage(number=3, at=1_000_000, unsigned=2, chains=1)
+        self.next: Snapshot | OperatorError = Snapshot(version=0)
+        self.queries = LedgerQueries(data)
+        self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
+        self.tokens = Tokens(vault, PEPPER, feed, self.journal)
+        self.first_start = FirstStart(vault, self.tokens, given=False)
+        parts = Parts("0.1", feed, self.journal, self._coverage, vault.count, self.queries)
+        self.app: FastAPI = create_app(
+            [
+                health_router(Health(parts), self.gate),
+                tokens_router(self.tokens, self.gate),
+                usage_router(self.queries, self.gate),
+                reload_router(Reload(self._resolve, feed, self.journal), self.gate),
+            ],
+            "http://127.0.0.1:4000",
+            "0.1",
+        )
+        self.edge = Edge(self.app)
+        self.http = client(self.edge, MANAGEMENT)
+
+    def _coverage(self) -> Coverage:
+        if isinstance(self.coverage, JournalError):
+            raise self.coverage
+        return self.coverage
+
+    async def _resolve(self) -> Snapshot:
+        if isinstance(self.next, OperatorError):
+            raise self.next
+        return self.next
+
+    async def digest_known(self, token: str) -> bool:
+        return bool(await self.vault.find([digest(PEPPER, token.encode())]))
+
+
+def client(app: App, token: str | None = None) -> httpx2.AsyncClient:
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://control", headers=headers)
+
+
+@asynccontextmanager
+async def open_plane(data: Path, *, expected: int = 0, patience: float = 0.15) -> AsyncIterator[Plane]:
+    with TemporaryDirectory(prefix="cv") as folder:
+        path = Path(folder) / "feed.sock"
+        async with (
+            open_vault(data / "vault.db", patience=0.2) as vault,
+            open_feed(
+                path, vault, PEPPER, Snapshot(version=1), expected=expected, pace=Pace(5, 15, patience)
+            ) as feed,
+        ):
+            plane = Plane(vault, feed, path, data)
+            async with plane.http:
+                yield plane
+            await plane.queries.close()
