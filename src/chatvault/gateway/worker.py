@@ -255,8 +255,17 @@ async def run_worker(
     drain: Callable[[], float],
 ) -> None:
     """Serve until `stop` is set, then drain for `drain()` seconds. Raises OperatorError where the worker cannot start."""
-    loop = asyncio.get_running_loop()
-    worker = Worker(options, loop)
+    await run(Worker(options, asyncio.get_running_loop()), options, status, stop, drain)
+
+
+async def run(
+    worker: Worker,
+    options: WorkerOptions,
+    status: Callable[[dict[str, object]], None],
+    stop: asyncio.Event,
+    drain: Callable[[], float],
+) -> None:
+    """`run_worker` with a worker that is made already; it is closed at the end."""
     try:
         async with asyncio.TaskGroup() as group:
             feed = group.create_task(worker.feed.run())
