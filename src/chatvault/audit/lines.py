@@ -195,8 +195,9 @@ class Sealed(Line, tag="sealed", kw_only=True):
     segment: int
     first: int
     last: int
-    digest: str
-    """Of its last line."""
+    digest: str = msgspec.field(name="last_digest")
+    """Of its last line. Every line's own digest is a member named `digest`, hence the other name in the
+    file."""
     ended: bool = False
     """Nothing follows in this chain."""
     deleted: bool = False

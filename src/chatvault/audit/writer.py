@@ -53,7 +53,7 @@ class ChainWriter:
     ) -> None:
         self.folder = folder
         self.writer = writer
-        self.chain = f"{writer}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(4).hex()}"
+        self.chain = f"{writer}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{os.urandom(4).hex()}"
         """Sorts by start among the chains of a writer; safe in a file's name."""
         self.segment = 1
         self.lines = 0
