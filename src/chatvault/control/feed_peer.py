@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
@@ -45,8 +45,7 @@ class Peer(asyncio.Protocol):
         self.health: Health | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are ones in all but name
         self._hub.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -22,7 +22,7 @@ class _Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
 # --- worker to control
 
 
-class Hello(_Message, tag="hello"):
+class Hello(_Message, frozen=True, tag="hello"):
     worker: int
     """Its number, from 0."""
     pid: int
@@ -30,16 +30,16 @@ class Hello(_Message, tag="hello"):
     """The chain it writes."""
 
 
-class Lookup(_Message, tag="lookup"):
+class Lookup(_Message, frozen=True, tag="lookup"):
     digest: str
     """Hex of the token's keyed digest."""
 
 
-class Ack(_Message, tag="ack"):
+class Ack(_Message, frozen=True, tag="ack"):
     push: int
 
 
-class Health(_Message, tag="health"):
+class Health(_Message, frozen=True, tag="health"):
     """The worker's sign of life, and what only it knows."""
 
     calls: int = 0
@@ -59,13 +59,13 @@ class Health(_Message, tag="health"):
 # --- control to worker
 
 
-class Welcome(_Message, tag="welcome"):
+class Welcome(_Message, frozen=True, tag="welcome"):
     pepper: str
     """Hex of the key of token digests."""
     snapshot: Snapshot
 
 
-class Granted(_Message, tag="granted"):
+class Granted(_Message, frozen=True, tag="granted"):
     """The answer to a look-up. No grant: there is no such token. `reason` tells `revoked` from `unknown`."""
 
     digest: str
@@ -73,26 +73,26 @@ class Granted(_Message, tag="granted"):
     reason: str | None = None
 
 
-class Configure(_Message, tag="configure"):
+class Configure(_Message, frozen=True, tag="configure"):
     push: int
     snapshot: Snapshot
 
 
-class Revoke(_Message, tag="revoke"):
+class Revoke(_Message, frozen=True, tag="revoke"):
     """Forget the grants of these tokens, and end what they have in flight. To be acknowledged once that is so."""
 
     push: int
     tokens: tuple[str, ...]
 
 
-class Forget(_Message, tag="forget"):
+class Forget(_Message, frozen=True, tag="forget"):
     """Look these tokens up again at their next use (they were changed). To be acknowledged."""
 
     push: int
     tokens: tuple[str, ...]
 
 
-class Beat(_Message, tag="beat"):
+class Beat(_Message, frozen=True, tag="beat"):
     """Control's sign of life."""
 
 

@@ -38,6 +38,8 @@ class Admitted(msgspec.Struct, gc=False):
     price: Price | None = None
     reserved: int | None = None
     metadata: dict[str, object] = _NO_METADATA
+    free: bool = False
+    """The provider bills nothing; as it was configured when the call began."""
 
 
 def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
@@ -59,7 +61,7 @@ def admit_json(call: "Call", body: bytes) -> Admitted:
     assert endpoint is not None and grant is not None
     if not body and endpoint.body == "any":
         provider, target = _target(call, endpoint, grant, None)
-        return Admitted(provider.name, None, None, b"", 0, 0)
+        return Admitted(provider.name, None, None, b"", 0, 0, free=provider.free)
     request = read(body)
     provider, target = _target(call, endpoint, grant, request.model)
     changes: dict[str, bytes] = {}
@@ -81,6 +83,7 @@ def admit_json(call: "Call", body: bytes) -> Admitted:
         price,
         _reserved(endpoint, provider, price, request, body),
         request.metadata() or _NO_METADATA,
+        provider.free,
     )
 
 
@@ -97,7 +100,10 @@ def admit_upload(
         held = held[: span[0]] + name + held[span[1] :]
         length = size + len(name) - (span[1] - span[0]) if size is not None else None
     price = _price(call, provider, target)
-    return Admitted(provider.name, target.model, model, None, length, size or 0, price=price), held
+    admitted = Admitted(
+        provider.name, target.model, model, None, length, size or 0, price=price, free=provider.free
+    )
+    return admitted, held
 
 
 def _target(

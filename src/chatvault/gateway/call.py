@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from chatvault.access.grant import Grant
 from chatvault.audit.lines import Attempted, Private
 from chatvault.core.clock import now_us
-from chatvault.core.errors import ChatVaultError, ClientError, GatewayError, JournalError
+from chatvault.core.errors import ChatVaultError, ClientError, GatewayError, JournalError, OperatorError
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head, Request
 from chatvault.core.states import State
@@ -221,8 +221,13 @@ class Call:
             return
         admitted = self.admitted
         assert admitted is not None
+        try:
+            upstream = self.worker.upstream(admitted.provider)
+        except OperatorError as error:
+            log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
+            self.fail("gateway_error", _unusable(admitted.provider))
+            return
         self.attempts += 1
-        upstream = self.worker.upstream(admitted.provider)
         request = Request(
             self.head.method,
             upstream.target(self.head.path, self.head.query),
@@ -401,7 +406,7 @@ class Call:
     def refused(self, error: ChatVaultError) -> None:
         """An error of this call's own: before it was opened a refusal, later a failure."""
         if self.stage in ("opened", "committed"):
-            self.fail("gateway_error" if isinstance(error, GatewayError) else "client_gone", error)
+            self.fail("client_gone" if isinstance(error, ClientError) else "gateway_error", error)
             return
         if self.stage == "settled":
             self.connection.break_answer()
@@ -479,3 +484,10 @@ class Call:
     @property
     def first_byte_us(self) -> int | None:
         return int((self._first_at - self.began) * 1e6) if self._first_at else None
+
+
+def _unusable(provider: str) -> GatewayError:
+    return GatewayError(
+        f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
+        code="provider_unusable",
+    )

@@ -1,6 +1,6 @@
 """What a stream used that never told: an estimate, and on record as one.
 
-Input: four bytes of request a token. Output: a token an event, or four bytes of content a token if that is more, where an event's
+Input: four bytes of request a token. Output: a token an event that carried content, or four bytes of content a token if that is more, where an event's
 content is what the latest event holds beyond its frame. Both are rough; that they are is said beside them.
 """
 
@@ -18,6 +18,5 @@ _CONTENT: Final = re.compile(
 def estimate(input_bytes: int, tap: StreamTap) -> Usage:
     """The usage of a stream that broke, from the bytes that went in and the events that came out."""
     held = sum(len(text) for text in _CONTENT.findall(tap.last))
-    in_last = max(tap.last.count(b"data:"), 1)
-    by_size = (tap.size - (len(tap.last) - held) * tap.events // in_last) // 4 if tap.last else 0
-    return Usage(input=-(-input_bytes // 4), output=max(tap.events, by_size))
+    frames = (len(tap.last) - held) * tap.plain // max(tap.last.count(b"data:"), 1)
+    return Usage(input=-(-input_bytes // 4), output=max(tap.plain, (tap.plain_size - frames) // 4))

@@ -60,6 +60,8 @@ class FeedClient(asyncio.Protocol):
         self._frames: Frames[ToWorker] = Frames(msgspec.json.Decoder(ToWorker))
         self._lost = asyncio.Event()
         self._heard = 0.0
+        self._welcomed = False
+        self._pending: asyncio.WriteTransport | None = None
 
     @property
     def connected(self) -> bool:
@@ -77,18 +79,17 @@ class FeedClient(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         tries = 0
         while True:
+            self._lost.clear()
+            self._welcomed = False
             try:
-                self._lost.clear()
                 await loop.create_unix_connection(lambda: self, str(self._path))
-            except OSError:
-                await asyncio.sleep(_RETRY[min(tries, len(_RETRY) - 1)])
-                tries += 1
-                continue
-            tries = 0
-            try:
                 await self._stay()
+            except OSError:
+                pass
             finally:
                 self._drop()
+            tries = 0 if self._welcomed else tries + 1
+            await asyncio.sleep(_RETRY[min(tries, len(_RETRY) - 1)])
 
     async def _stay(self) -> None:
         loop = asyncio.get_running_loop()
@@ -103,9 +104,10 @@ class FeedClient(asyncio.Protocol):
                 self._send(self._health())
 
     def _drop(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        self._transport = None
+        if self._pending is not None:
+            self._pending.abort()
+            self._pending = None
 
     def _send(self, message: msgspec.Struct) -> None:
         if self._transport is not None:
@@ -130,13 +132,14 @@ class FeedClient(asyncio.Protocol):
                 self._take(message)
         except ValueError as error:
             log.error("control sent what is no message (%s); connecting again", error)
-            self._pending.abort()
+            self._lost.set()
 
     def _take(self, message: ToWorker) -> None:
         subscriber = self._subscriber
         match message:
             case Welcome():
                 self._transport = self._pending
+                self._welcomed = True
                 subscriber.welcome(bytes.fromhex(message.pepper), message.snapshot)
             case Granted():
                 subscriber.granted(message)

@@ -130,7 +130,8 @@ def _cost(
     status = outcome.upstream_status
     if (
         outcome.nothing_sent
-        or call.worker.snapshot.providers[admitted.provider].free
+        or not call.attempts
+        or admitted.free
         or (usage is None and status is not None and 400 <= status < 500)
     ):
         return 0, "free"

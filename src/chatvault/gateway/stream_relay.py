@@ -119,7 +119,7 @@ class StreamRelay:
             return
         endpoint = call.endpoint
         whole = tap.done or tap.ended or endpoint is None or endpoint.name not in _NEEDS_END
-        if not self._begun or not whole:
+        if not self._begun or not (whole or tap.facts.error is not None):
             call.outcome.detail = "the stream ended without its last event"
             call.fail(
                 "upstream_cut",

@@ -123,10 +123,13 @@ class Worker:
     # --- what calls ask
 
     def upstream(self, name: str) -> Upstream:
-        """Raises OperatorError where the provider's configuration cannot be used."""
+        """Raises OperatorError where the provider's configuration cannot be used, or is gone."""
         upstream = self._upstreams.get(name)
         if upstream is None:
-            upstream = self._upstreams[name] = Upstream(self.snapshot.providers[name], self._contexts)
+            provider = self.snapshot.providers.get(name)
+            if provider is None:
+                raise OperatorError("it was taken out of the configuration")
+            upstream = self._upstreams[name] = Upstream(provider, self._contexts)
         return upstream
 
     def put_price_on_record(self, price: Price) -> None:

@@ -22,13 +22,13 @@ _OTHER_METHOD: Final = re.compile(_TOKEN + rb" [!-~]+ HTTP/1\.[01]\r\n")
 _HOST: Final = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _PATH: Final = re.compile(rb"(?:/[0-9A-Za-z\-._~%!$&'()*+,;=:@]*)+")
 _UNSAFE_PATH: Final = re.compile(
-    rb"//|/\.\.?(?:/|$)|%(?:2[eEfF]|5[cC]|0[0-9a-fA-F]|1[0-9a-fA-F]|7[fF]|(?![0-9a-fA-F]{2}))"
+    rb"//|/\.\.?(?:[/;]|$)|%(?:2[eEfF]|5[cC]|0[0-9a-fA-F]|1[0-9a-fA-F]|7[fF]|(?![0-9a-fA-F]{2}))"
 )
 _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
-    """`fields` holds each field name once, in lower case; `headers` all fields as they came. `length` is that of the body in bytes,
+    """`fields` holds each field name once, in lower case, with all its values joined by commas; `headers` all fields as they came. `length` is that of the body in bytes,
     None when it is chunked."""
 
     method: bytes
@@ -65,7 +65,7 @@ def parse_head(data: bytes) -> RequestHead:
             headers.append((name, value))
             fields[name] = value
     if len(fields) != len(headers):
-        _refuse_doubled(headers)
+        fields = _joined(headers)
     path, mark, query = target.partition(b"?")
     http10 = minor == b"0"
     if method != b"OPTIONS" or target != b"*":
@@ -95,12 +95,16 @@ _ONCE: Final = frozenset(
 )
 
 
-def _refuse_doubled(headers: list[Header]) -> None:
-    seen = set()
-    for name, _ in headers:
-        if name in seen and name in _ONCE:
-            raise _bad(f"the field {name.decode()} occurs twice")
-        seen.add(name)
+def _joined(headers: list[Header]) -> dict[bytes, bytes]:
+    """The fields where one occurs more than once: a list, as RFC 9110 section 5.3 has it, or refused."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in fields:
+            if name in _ONCE:
+                raise _bad(f"the field {name.decode()} occurs twice")
+            value = fields[name] + b", " + value
+        fields[name] = value
+    return fields
 
 
 def _check_path(path: bytes, query: bytes) -> None:

@@ -1,8 +1,10 @@
-"""The top level of a JSON object: what its fields are, where their values lie, and how to change one without touching the rest.
+"""The top level of a JSON object: what its fields are, where their values lie, and how to change one of them.
 
-Only the top level is read; what lies below is skipped (and checked) by the decoder, so the cost is the decoder's. Positions come from
-the decoder's own walk, never from a search for text. Refused, since two readers could understand them differently: a key that occurs
-twice, and a key that equals one we decide on in all but case. Lone surrogates pass.
+Only the top level is read; what lies below is skipped (and checked) by the decoder, so the cost is the decoder's. Positions
+come from the decoder's own walk, never from a search for text: the decoder names the keys and the bytes of each value, the
+walk finds exactly these keys and bytes one behind the other, and so is the one way the body can be read. Refused, since two
+readers could understand them differently: a key that occurs twice, and a key that equals one we decide on in all but case.
+Lone surrogates pass.
 """
 
 import re
@@ -15,12 +17,12 @@ from chatvault.core.errors import ClientError
 Raw = msgspec.Raw
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_key = msgspec.json.Decoder(str).decode
-_KEY: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.S)
-_BLANK: Final = re.compile(rb"[ \t\r\n]*")
-_ENDS: Final = b",}"
-_COPIED: Final = 64 << 10
-"""Bytes of a body that is copied when it is patched; a larger one is sliced."""
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+# Possessive, since a key may be as long as a body, and each step back that is kept open costs memory.
+_KEY: Final = re.compile(rb'[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+_BLANK: Final = re.compile(rb"[ \t\r\n]*+")
+_SURROGATE: Final = re.compile(rb"\\u[dD]([89a-fA-F][0-9a-fA-F]{2})")
+_STAND_IN: Final = rb"\\ue\1"
+"""A letter of the private use area for each surrogate: as long, and different from each other."""
 
 
 class Fields:
@@ -33,24 +35,22 @@ class Fields:
         self.values = values
         self.spans = spans
 
-    def patched(self, changes: dict[str, bytes]) -> bytes | list[bytes | memoryview]:
-        """`body` with each named field's value replaced, or the field added in front where there was none.
-
-        A large body comes back in slices, so that it is not copied.
-        """
-        body, spans = self.body, self.spans
-        source: bytes | memoryview = memoryview(body) if len(body) > _COPIED else body
-        parts, done = list[bytes | memoryview](), 0
-        new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
+    def patched(self, changes: dict[str, bytes]) -> list[bytes | memoryview]:
+        """`body` in slices, with each named field's value replaced, or the field added in front where there was none."""
+        view, parts, done = memoryview(self.body), list[bytes | memoryview](), 0
+        new = [
+            b'"%s":%s' % (name.encode(), value) for name, value in changes.items() if name not in self.spans
+        ]
         if new:
-            done = body.index(b"{") + 1
-            parts += [source[:done], b",".join(new) + (b"," if spans else b"")]
-        for name in sorted((name for name in changes if name in spans), key=spans.__getitem__):
-            start, end = spans[name]
-            parts += [source[done:start], changes[name]]
+            done = self.body.index(b"{") + 1
+            parts += [view[:done], b",".join(new) + (b"," if self.spans else b"")]
+        for start, end, value in sorted(
+            (*self.spans[name], value) for name, value in changes.items() if name in self.spans
+        ):
+            parts += [view[done:start], value]
             done = end
-        parts.append(source[done:])
-        return b"".join(parts) if source is body else parts
+        parts.append(view[done:])
+        return parts
 
 
 def scan(body: bytes, decided: frozenset[str]) -> Fields:
@@ -58,7 +58,7 @@ def scan(body: bytes, decided: frozenset[str]) -> Fields:
 
     Raises ClientError (400) for what is not one JSON object in UTF-8, is nested too deep, or has keys that collide.
     """
-    values = _values(body)
+    text, values = _values(body)
     for name in values:
         if not (name.isascii() and name.islower()) and name not in decided and name.casefold() in decided:
             raise ClientError(
@@ -66,36 +66,47 @@ def scan(body: bytes, decided: frozenset[str]) -> Fields:
                 code="ambiguous_field",
                 param=name.casefold(),
             )
-    return Fields(body, values, _spans(body, values))
+    spans = _spans(text, values)
+    if text is not body:
+        values = {name: Raw(body[start:end]) for name, (start, end) in spans.items()}
+    return Fields(body, values, spans)
 
 
-def _values(body: bytes) -> dict[str, Raw]:
+def without_surrogates(text: bytes) -> bytes | None:
+    """`text` of the same length with other letters for its surrogates; None if it has none."""
+    return _SURROGATE.sub(_STAND_IN, text) if _SURROGATE.search(text) is not None else None
+
+
+def _values(body: bytes) -> tuple[bytes, dict[str, Raw]]:
+    """The text that was read (`body` itself, or a copy of the same length without surrogates), and its fields."""
     try:
         if not body.isascii():
             body.decode()
-        return _decode_fields(body)
+        return body, _decode_fields(body)
     except UnicodeDecodeError as error:
         raise ClientError(
             f"The request body is not valid UTF-8: byte {error.start} cannot be decoded. Send JSON in UTF-8.",
             code="invalid_utf8",
         ) from None
     except RecursionError:
-        raise ClientError("The request body is nested too deep. Flatten it.", code="json_too_deep") from None
+        raise _too_deep() from None
     except msgspec.ValidationError:
-        raise ClientError(
-            'The request body is JSON, but not an object. Send an object: {"model": ..., ...}.',
-            code="invalid_json",
-        ) from None
+        raise _no_object() from None
     except msgspec.DecodeError as error:
         return _values_with_surrogates(body, error)
 
 
-def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> dict[str, Raw]:
-    """Lone surrogates are no business of ours: read a copy of the same length in which they are plain letters."""
+def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> tuple[bytes, dict[str, Raw]]:
+    """Lone surrogates are no business of ours: read a copy in which they are plain letters."""
+    text = without_surrogates(body)
     try:
-        if _SURROGATE.search(body):
-            return _decode_fields(_SURROGATE.sub(rb"\\u0041", body))
-    except (msgspec.DecodeError, RecursionError):
+        if text is not None:
+            return text, _decode_fields(text)
+    except RecursionError:
+        raise _too_deep() from None
+    except msgspec.ValidationError:
+        raise _no_object() from None
+    except msgspec.DecodeError:
         pass
     raise ClientError(
         f"The request body is not valid JSON: {error}. Send one JSON object.", code="invalid_json"
@@ -103,21 +114,31 @@ def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> dict[str
 
 
 def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
-    """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk miss the end."""
+    """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk miss the end.
+
+    A value's own bytes must be found where the walk expects it: its length alone could be met by other bytes.
+    """
     spans, at, match = {}, body.index(b"{") + 1, _KEY.match
     for name, value in values.items():
         key = match(body, at)
         if key is None or (key[1] != b'"%s"' % name.encode() and not _same_key(key[1], name)):
             raise _twice()
-        start = key.end()
-        end = start + len(memoryview(value))
+        start, raw = key.end(), bytes(value)
+        if not body.startswith(raw, start):
+            raise _twice()
+        end = start + len(raw)
         spans[name] = (start, end)
-        at = end + 1 if body[end] in _ENDS else _after_blanks(body, end)
+        at = end + 1 if body[end] in b",}" else _after_blanks(body, end)
+        if body[at - 1] not in b",}":
+            raise _twice()
     if not values:
         at = _after_blanks(body, at)
-    if body[at - 1 : at] != b"}" or not body[at:].isspace() and at != len(body):
+    if body[at - 1] != _CLOSE:
         raise _twice()
     return spans
+
+
+_CLOSE: Final = ord("}")
 
 
 def _after_blanks(body: bytes, at: int) -> int:
@@ -127,13 +148,21 @@ def _after_blanks(body: bytes, at: int) -> int:
 
 
 def _same_key(raw: bytes, name: str) -> bool:
-    try:
-        return _decode_key(raw) == name
-    except msgspec.DecodeError:
-        return _decode_key(_SURROGATE.sub(rb"\\u0041", raw)) == name
+    return _decode_key(raw) == name
 
 
 def _twice() -> ClientError:
     return ClientError(
         "A field occurs twice in the request body. Send each field once.", code="duplicate_field"
+    )
+
+
+def _too_deep() -> ClientError:
+    return ClientError("The request body is nested too deep. Flatten it.", code="json_too_deep")
+
+
+def _no_object() -> ClientError:
+    return ClientError(
+        'The request body is JSON, but not an object. Send an object: {"model": ..., ...}.',
+        code="invalid_json",
     )

@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 _BORDER: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_BOM: Final = b"\xef\xbb\xbf"
+"""A stream may begin with it (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream)."""
 _LINES: Final = re.compile(rb"\r\n|\n|\r")
 
 
@@ -43,7 +45,7 @@ class EventSplitter:
         """Behind the last blank line, 0 if there is none. A CR at the very end may be half of a CRLF whose LF then begins the next
         event: an empty line more, which means nothing there."""
         partial = self.partial
-        if b"\r" not in partial:
+        if partial.find(b"\r", start) < 0:
             at = partial.rfind(b"\n\n", start)
             return at + 2 if at >= 0 else 0
         end = 0
@@ -70,6 +72,8 @@ def events(whole: bytes) -> list[bytes]:
 def data_of(event: bytes) -> bytes | None:
     """The data of an event: its `data` lines joined by LF. None if it has none (a comment, a ping)."""
     found = None
+    if event.startswith(_BOM):
+        event = event[len(_BOM) :]
     for line in _LINES.split(event):
         if line.startswith(b"data:"):
             value = line[6:] if line.startswith(b"data: ") else line[5:]

@@ -33,11 +33,15 @@ def error_text(body: bytes) -> str | None:
     """The message in a provider's error answer, whatever its shape; None if it has none."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     for name in ("error", "message", "detail"):
+        if isinstance(value, list) and value:
+            value = value[0]  # Gemini's errors, and FastAPI's
         if isinstance(value, dict) and name in value:
             value = value[name]
+    if isinstance(value, list) and value:
+        value = value[0]
     if isinstance(value, dict):
-        value = value.get("message")
+        value = value.get("message", value.get("msg"))
     return value if isinstance(value, str) else None

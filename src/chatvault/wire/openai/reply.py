@@ -5,7 +5,8 @@ from typing import Final
 import msgspec
 
 from chatvault.core.usage import Usage
-from chatvault.wire.openai.usage import UsageShape, normalise, reported_cost
+from chatvault.wire.json_fields import without_surrogates
+from chatvault.wire.openai.usage import UsageShape, lenient_shape, normalise, reported_cost
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -49,7 +50,8 @@ class Facts(msgspec.Struct, gc=False):
         shape = inner.usage or (reply.x_groq.usage if reply.x_groq else None)
         if shape is not None:
             self.usage = normalise(shape) or self.usage
-            self.cost = reported_cost(shape)
+            cost = reported_cost(shape)
+            self.cost = cost if cost is not None else self.cost
         if inner.model:
             self.model = inner.model
         if inner.choices:
@@ -65,9 +67,10 @@ class Facts(msgspec.Struct, gc=False):
 _FINAL_STATUS: Final = frozenset(("completed", "failed", "incomplete", "cancelled"))
 _NO_ERROR: Final = frozenset((b"null", b"{}", b'""', b"[]", b"false"))
 _decode = msgspec.json.Decoder(Reply).decode
-_decode_usage = msgspec.json.Decoder(UsageShape).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_choice = msgspec.json.Decoder(Choice).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read(body: bytes) -> Reply:
@@ -78,22 +81,54 @@ def read(body: bytes) -> Reply:
         return _read_leniently(body)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    except msgspec.DecodeError:
+        text = without_surrogates(body)  # some providers cut an emoji in two
+        if text is None:
+            raise
+        return read(text)
 
 
 def _read_leniently(body: bytes) -> Reply:
-    fields, reply = _decode_fields(body), Reply()
-    for name, decode in (
-        ("usage", _decode_usage),
-        ("model", _decode_text),
-        ("type", _decode_text),
-        ("object", _decode_text),
-        ("status", _decode_text),
-        ("response", _decode),
-    ):
-        if name in fields:
-            try:
-                setattr(reply, name, decode(fields[name]))
-            except (msgspec.DecodeError, RecursionError):
-                continue
-    reply.error = fields.get("error")
+    try:
+        fields = _decode_fields(body)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    reply = Reply(
+        type=_text(fields.get("type")),
+        object=_text(fields.get("object")),
+        model=_text(fields.get("model")),
+        status=_text(fields.get("status")),
+        choices=_choices(fields.get("choices")),
+        error=fields.get("error"),
+    )
+    if "usage" in fields:
+        reply.usage = lenient_shape(fields["usage"])
+    if bytes(fields.get("response", b"")).startswith(b"{"):
+        reply.response = read(bytes(fields["response"]))
+    if bytes(fields.get("x_groq", b"")).startswith(b"{"):
+        extra = read(bytes(fields["x_groq"]))
+        reply.x_groq = GroqExtra(extra.usage, extra.error)
     return reply
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
+    try:
+        return _decode_text(raw) if raw is not None else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _choices(raw: msgspec.Raw | None) -> list[Choice] | None:
+    try:
+        raws = _decode_raws(raw) if raw is not None else None
+    except msgspec.DecodeError:
+        return None
+    if raws is None:
+        return None
+    choices = []
+    for each in raws:
+        try:
+            choices.append(_decode_choice(each))
+        except msgspec.DecodeError:
+            choices.append(Choice())
+    return choices

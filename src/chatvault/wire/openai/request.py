@@ -39,12 +39,13 @@ class JsonRequest:
         self.stream = stream
 
     def max_output(self) -> int | None:
-        """The most tokens the answer may hold, over all its choices; None if the request sets no bound."""
+        """The most tokens the answer may hold, over all its choices; None if the request sets no bound (a negative one
+        is none either: llama.cpp and others read it so)."""
         values, bounds = self.fields.values, []
         for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
             if name in values:
                 bound = _decoded(_count, values[name], name, "a whole number")
-                if bound is not None:
+                if bound is not None and bound >= 0:
                     bounds.append(bound)
         if not bounds:
             return None

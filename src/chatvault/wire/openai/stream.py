@@ -4,6 +4,7 @@ A packet is read only if it may tell something new, which a few searches for fix
 never fails: what it cannot read it passes on.
 """
 
+import re
 from typing import Final
 
 from chatvault.wire.openai.reply import Facts, Reply, read
@@ -22,11 +23,13 @@ _ENDS: Final = frozenset(
 )
 """Types of the events that end a stream which has no `[DONE]`."""
 
+_ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
+
 
 class StreamTap:
     """`hide`: the usage event was asked for by the gateway, not by the client, so it is taken out."""
 
-    __slots__ = ("_hide", "done", "ended", "events", "facts", "last", "size")
+    __slots__ = ("_hide", "done", "ended", "events", "facts", "last", "plain", "plain_size")
 
     def __init__(self, *, hide: bool) -> None:
         self._hide = hide
@@ -36,18 +39,20 @@ class StreamTap:
         self.ended = False
         """A finish reason was there: the model had said all."""
         self.events = 0
-        self.size = 0
+        self.plain = self.plain_size = 0
+        """Events that carried nothing but content, and their bytes."""
         self.last = b""
         """The latest packet that carried plain content, for an estimate."""
 
     def scan(self, whole: bytes) -> bytes:
         """Whole events in, what of them the client is to see out."""
-        self.size += len(whole)
         count = whole.count
         if (
             count(b'"usage"') != count(b'"usage":null')
             or count(b'"finish_reason"') != count(b'"finish_reason":null')
             or b'"error"' in whole
+            or b"event: error" in whole
+            or b"event:error" in whole
             or b"[DONE]" in whole
             or not self.events
             or b'"response"' in whole
@@ -55,7 +60,10 @@ class StreamTap:
             or b'.completed"' in whole
         ):
             return self._read(whole)
-        self.events += count(b"data:")
+        plain = count(b"data:")
+        self.events += plain
+        self.plain += plain
+        self.plain_size += len(whole)
         self.last = whole
         return whole
 
@@ -79,22 +87,27 @@ class StreamTap:
                 reply = read(data)
             except ValueError:
                 shown.append(event)
+                if _ERROR_EVENT.search(event) is not None:
+                    self._failed(data)
                 continue
-            self._learn(reply, event)
+            self._learn(reply, event, data)
             if self._hide and reply.usage is not None and reply.choices == []:
                 hidden = True
             else:
                 shown.append(event)
         return b"".join(shown) if hidden else whole
 
-    def _learn(self, reply: Reply, event: bytes) -> None:
+    def _learn(self, reply: Reply, event: bytes, data: bytes) -> None:
         facts = self.facts
         facts.learn(reply)
-        if reply.type is not None:
-            if reply.type in _ENDS:
-                self.done = True
-            elif reply.type == "error" and facts.error is None:
-                data = data_of(event)
-                facts.error = data.decode(errors="replace") if data else "error"
+        if reply.type in _ENDS:
+            self.done = True
+        elif reply.type == "error" or reply.object == "error" or _ERROR_EVENT.search(event) is not None:
+            self._failed(data)
         if facts.finish is not None:
             self.ended = True
+
+    def _failed(self, data: bytes) -> None:
+        """The event is an error as a whole; where it has a member `error`, that is known already."""
+        if self.facts.error is None:
+            self.facts.error = data.decode(errors="replace") or "error"

@@ -1,0 +1,215 @@
+"""The entry of every process but the supervisor: `python -m chatvault.app FD`, where FD is its end of the link."""
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from chatvault.app.link import Reload, Start, Stop, decode_to_child
+from chatvault.core.errors import OperatorError
+
+Status = Callable[[dict[str, object]], None]
+
+_PR_SET_PDEATHSIG: Final = 1
+_LAST_RESORT: Final = 5.0
+"""Seconds a child may take to end after its supervisor died, before it ends itself."""
+
+
+class Life:
+    """How long this process goes on: until `stop` is set, by the supervisor, by a signal, or because the supervisor died."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self.stop = asyncio.Event()
+        self.grace = 0.0
+        self.on_reload: Callable[[], Awaitable[None]] | None = None
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    def tell(self, news: dict[str, object]) -> None:
+        """Say something to the supervisor; if it is gone, its silence says more."""
+        with suppress(OSError):
+            self._link.sendall(msgspec.json.encode(news) + b"\n")
+
+    async def watch(self, rest: bytes) -> None:
+        """Hear the supervisor out. Ends by cancellation, or with the link."""
+        loop = asyncio.get_running_loop()
+        self._link.setblocking(False)
+        while True:
+            while b"\n" in rest:
+                text, _, rest = rest.partition(b"\n")
+                self._take(decode_to_child(text))
+            data = await loop.sock_recv(self._link, 65536)
+            if not data:
+                self._orphaned()
+                return
+            rest += data
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, Stop):
+            self.grace = message.grace
+            self.stop.set()
+        elif isinstance(message, Reload) and self.on_reload is not None:
+            task = asyncio.get_running_loop().create_task(
+                _reload(self.on_reload)
+            )  # owned: awaited by `settle`
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+
+    def _orphaned(self) -> None:
+        self.grace = 0.0
+        self.stop.set()
+        timer = threading.Timer(_LAST_RESORT, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+
+    async def settle(self) -> None:
+        for task in [*self._reloads]:
+            task.cancel()
+        await asyncio.gather(*self._reloads, return_exceptions=True)
+
+
+async def _reload(reload: Callable[[], Awaitable[None]]) -> None:
+    await reload()
+
+
+def main(argv: list[str]) -> int:
+    """Run the child that the link asks for. The exit status is 0 after an orderly end, 1 when it could not do its work."""
+    link = socket.socket(fileno=int(argv[0]))
+    link.set_inheritable(False)
+    start, rest = _first_line(link)
+    if start is None:
+        return 1
+    _die_with_parent()
+    logging.basicConfig(
+        level=os.environ.get("CHATVAULT_LOG_LEVEL", "info").upper(),
+        stream=sys.stderr,
+        format=f"%(asctime)s %(levelname)s {start.kind}{start.number or ''} %(name)s: %(message)s",
+    )
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal's Ctrl-C is for the supervisor, which ends us in order
+    run = _runner()
+    try:
+        return run(_live(start, link, rest))
+    except KeyboardInterrupt:
+        return 0
+
+
+def _first_line(link: socket.socket) -> tuple[Start | None, bytes]:
+    data = b""
+    while b"\n" not in data:
+        part = link.recv(65536)
+        if not part:
+            return None, b""
+        data += part
+    text, _, rest = data.partition(b"\n")
+    start = decode_to_child(text)
+    return (start, rest) if isinstance(start, Start) else (None, rest)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies. Elsewhere than on Linux the link's end has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _runner() -> Callable[[Any], int]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+async def _live(start: Start, link: socket.socket, rest: bytes) -> int:
+    life = Life(link)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, life.stop.set)
+    watching = loop.create_task(life.watch(rest))  # owned: cancelled below
+    try:
+        await KINDS[start.kind](start, life)
+    except OperatorError as error:
+        life.tell({"failed": error.message, "code": error.code})
+        return 1
+    finally:
+        watching.cancel()
+        await life.settle()
+        with suppress(asyncio.CancelledError):
+            await watching
+    return 0
+
+
+async def _worker(start: Start, life: Life) -> None:
+    from chatvault.app.options import WorkerStart
+    from chatvault.config.runtime import FEED_SOCKET
+    from chatvault.gateway.worker import WorkerOptions, run_worker
+
+    told = msgspec.json.decode(start.options, type=WorkerStart)
+    listener = socket.socket(fileno=start.listeners["data"])
+    listener.setblocking(False)
+    options = WorkerOptions(
+        number=start.number,
+        listener=listener,
+        feed=Path(told.runtime_dir) / FEED_SOCKET,
+        data_dir=Path(told.data_dir),
+        snapshot=told.snapshot,
+    )
+
+    def status(news: dict[str, object]) -> None:
+        gc.collect()
+        gc.freeze()  # what start-up made stays; the collector need not look at it again
+        life.tell(news)
+
+    await run_worker(options, status, life.stop, lambda: life.grace)
+
+
+async def _recorder(start: Start, life: Life) -> None:
+    from chatvault.app.options import RecorderStart
+    from chatvault.recorder.options import RecorderOptions
+    from chatvault.recorder.process import run_recorder
+
+    told = msgspec.json.decode(start.options, type=RecorderStart)
+    await run_recorder(RecorderOptions(data_dir=Path(told.data_dir)), life.tell, life.stop)
+
+
+async def _control(start: Start, life: Life) -> None:
+    from chatvault.app.control import run
+
+    await run(start, life)
+
+
+async def _fake(start: Start, life: Life) -> None:
+    from chatvault.app.options import FakeStart
+    from chatvault.fake import FakeProvider
+
+    told = msgspec.json.decode(start.options, type=FakeStart)
+    async with FakeProvider(unix=told.socket, pace_ms=told.pace_ms):
+        life.tell({"ready": True})
+        await life.stop.wait()
+
+
+async def _tiny(start: Start, life: Life) -> None:
+    from chatvault.app.options import TinyStart
+    from chatvault.app.tiny import serve_tiny
+
+    await serve_tiny(msgspec.json.decode(start.options, type=TinyStart).port, life.tell, life.stop)
+
+
+KINDS: Final[dict[str, Callable[[Start, Life], Awaitable[None]]]] = {
+    "worker": _worker,
+    "recorder": _recorder,
+    "control": _control,
+    "fake": _fake,
+    "tiny": _tiny,
+}
