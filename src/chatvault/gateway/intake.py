@@ -104,6 +104,11 @@ class HeldBody:
             ) from None
         if self._decoder.unconsumed_tail:
             raise self._too_large()
+        if self._decoder.unused_data:
+            raise ClientError(
+                "Something follows the compressed request body. Send it as one stream, or plain.",
+                code="bad_encoding",
+            )
         return plain
 
     def _too_large(self) -> TooLarge:
