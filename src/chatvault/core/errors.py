@@ -1,4 +1,5 @@
-"""The error tree. The type says whose fault it is; each carries a status, a stable code, and a text that is safe to show.
+"""The error tree. The type says whose fault it is; each carries a status, a stable code, and a text that is
+safe to show.
 
 ChatVaultError
 ├── ClientError            the request is at fault: 4xx, never retried as it is
@@ -18,7 +19,9 @@ from typing import ClassVar
 
 
 class ChatVaultError(Exception):
-    """`message` says what was wrong and what to do; `code` is listed in docs/errors.md; `param` names the field at fault."""
+    """`message` says what was wrong and what to do; `code` is listed in docs/errors.md; `param` names the
+    field at fault.
+    """
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "gateway_error"

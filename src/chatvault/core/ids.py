@@ -10,8 +10,8 @@ _BITS = random.Random(os.urandom(32)).getrandbits
 def new_id(now_ns: int | None = None) -> str:
     """A UUID version 7 without its dashes: 32 lower-case hexadecimal digits, sortable by creation time.
 
-    It is a record's id, the `x-request-id` of the answer, and (16 bytes) a valid trace id. It is unique, not secret.
-    `now_ns` is the time in nanoseconds since the epoch; the clock is asked when it is not given.
+    It is a record's id, the `x-request-id` of the answer, and (16 bytes) a valid trace id. It is unique, not
+    secret. `now_ns` is the time in nanoseconds since the epoch; the clock is asked when it is not given.
     """
     millis = (now_ns if now_ns is not None else time.time_ns()) // 1_000_000
     noise = _BITS(74)

@@ -7,7 +7,9 @@ PICO = 10**12
 
 
 def pico(dollars: Decimal | str | int) -> int:
-    """Pico-dollars of an amount in dollars. Raises ValueError for what is no amount, or finer than a pico-dollar."""
+    """Pico-dollars of an amount in dollars. Raises ValueError for what is no amount, or finer than a
+    pico-dollar.
+    """
     try:
         amount = Decimal(dollars) * PICO
     except InvalidOperation:
@@ -18,7 +20,9 @@ def pico(dollars: Decimal | str | int) -> int:
 
 
 def dollars(amount: int) -> str:
-    """An exact decimal, at least two places: `0.00000015`, `12.50`. Never rounds, so never shows `0.00` for something."""
+    """An exact decimal, at least two places: `0.00000015`, `12.50`. Never rounds, so never shows `0.00` for
+    something.
+    """
     sign, amount = ("-", -amount) if amount < 0 else ("", amount)
     whole, part = divmod(amount, PICO)
     places = f"{part:012d}".rstrip("0").ljust(2, "0")

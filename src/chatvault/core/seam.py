@@ -1,8 +1,8 @@
 """The seam: what an upstream tells a call, and what a call may ask of it.
 
-Everything that answers a call (a provider's connection, a decompressor, a translation, a cache hit, a fake) speaks to an
-`Answer` in these four verbs, in the order `head body* (end | fault)`, or `fault` alone. Nothing follows `end` or `fault`.
-Whatever changes an answer on its way is an `Answer` that wraps another.
+Everything that answers a call (a provider's connection, a decompressor, a translation, a cache hit, a fake)
+speaks to an `Answer` in these four verbs, in the order `head body* (end | fault)`, or `fault` alone. Nothing
+follows `end` or `fault`. Whatever changes an answer on its way is an `Answer` that wraps another.
 """
 
 from typing import Literal, Protocol
@@ -14,7 +14,9 @@ Header = tuple[bytes, bytes]
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """The head of an answer. `length` is the announced body length in bytes, None when it is not announced."""
+    """The head of an answer. `length` is the announced body length in bytes, None when it is not
+    announced.
+    """
 
     status: int
     headers: list[Header]
@@ -38,7 +40,9 @@ FaultCode = Literal[
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):
-    """Why an upstream could not finish an answer. `detail` is for the record, never shown to a client unredacted."""
+    """Why an upstream could not finish an answer. `detail` is for the record, never shown to a client
+    unredacted.
+    """
 
     code: FaultCode
     detail: str = ""
@@ -75,10 +79,11 @@ class Exchange(Protocol):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """What goes upstream. `body` is bytes, or slices of them; it is None when it follows through `Exchange.send`, announced by its own headers.
+    """What goes upstream. `body` is bytes, or slices of them; it is None when it follows through
+    `Exchange.send`, announced by its own headers.
 
-    `headers` are complete but for `host` and `content-length`, which the client adds (no `content-length` for a streamed body
-    unless `length` is given, else it is sent chunked).
+    `headers` are complete but for `host` and `content-length`, which the client adds (no `content-length` for
+    a streamed body unless `length` is given, else it is sent chunked).
     """
 
     method: bytes

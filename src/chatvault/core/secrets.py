@@ -29,7 +29,9 @@ class Secret:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all, and durable before it is seen under its name."""
+    """Write a file that only its owner may read, whole or not at all, and durable before it is seen under its
+    name.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -42,7 +44,9 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def private_random(path: Path, size: int = 32) -> bytes:
-    """The random secret that lives in `path`, made at the first call. Raises OSError where it cannot be kept."""
+    """The random secret that lives in `path`, made at the first call. Raises OSError where it cannot be
+    kept.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -20,7 +20,9 @@ UsageSource = Literal["provider", "counted", "estimated", "unknown"]
 """Who says what was used: the provider, a tokenizer, an estimate, nobody."""
 
 CostSource = Literal["prices", "provider", "free", "unknown"]
-"""Where a cost comes from: the price book (over the usage), the provider's own word, nothing was billed, nowhere."""
+"""Where a cost comes from: the price book (over the usage), the provider's own word, nothing was billed,
+nowhere.
+"""
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 USAGE_SOURCES: Final[tuple[UsageSource, ...]] = get_args(UsageSource)

@@ -6,8 +6,9 @@ import msgspec
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens and other billed units of one call.
 
-    `input` is everything that went in: it includes `cached`, `cache_write`, `cache_write_1h`, `input_audio` and
-    `input_image`. `output` is everything that came out: it includes `reasoning`, `output_audio` and `output_image`.
+    `input` is everything that went in: it includes `cached`, `cache_write`, `cache_write_1h`, `input_audio`
+    and `input_image`. `output` is everything that came out: it includes `reasoning`, `output_audio` and
+    `output_image`.
     """
 
     input: int = 0

@@ -1,8 +1,9 @@
 """One connection to a provider: requests go out, one at a time, and what comes back is told to an `Answer`.
 
-A packet that comes in is parsed and handed on in the same callback; there is no queue and no task between. The connection is
-either free (in the pool, and any byte or end of it closes it), or serves one `LiveExchange`. An exchange that is over lets go of
-its connection, so a late `cancel` cannot reach the next call's.
+A packet that comes in is parsed and handed on in the same callback; there is no queue and no task between.
+The connection is either free (in the pool, and any byte or end of it closes it), or serves one
+`LiveExchange`. An exchange that is over lets go of its connection, so a late `cancel` cannot reach the next
+call's.
 """
 
 import asyncio

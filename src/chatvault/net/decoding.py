@@ -1,4 +1,6 @@
-"""Answers that come compressed although they were asked for plain: decoded on the way, bounded, so that they can be read and edited."""
+"""Answers that come compressed although they were asked for plain: decoded on the way, bounded, so that they
+can be read and edited.
+"""
 
 import zlib
 from typing import Final
@@ -11,7 +13,9 @@ CODINGS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
 class Decoded:
-    """An `Answer` that hears a compressed answer, and tells `inner` the plain one. Whatever is plain, or of another coding, passes."""
+    """An `Answer` that hears a compressed answer, and tells `inner` the plain one. Whatever is plain, or of
+    another coding, passes.
+    """
 
     __slots__ = ("_decoder", "_failed", "_inner")
 

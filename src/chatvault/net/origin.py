@@ -11,7 +11,9 @@ _URL: Final = re.compile(r"(https?)://([A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::(
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """`path` is the base path, without a slash at its end. `socket` is a unix socket's path, and then `host` is only a name."""
+    """`path` is the base path, without a slash at its end. `socket` is a unix socket's path, and then `host`
+    is only a name.
+    """
 
     tls: bool
     host: str

@@ -1,7 +1,7 @@
 """The connections to one provider: kept alive, last in first out, with deadlines on everything that can hang.
 
-Nobody waits for a connection: a free one is used, else one is dialled. `tick` is called twice a second and looks at all that is under
-way, so that a packet costs no timer.
+Nobody waits for a connection: a free one is used, else one is dialled. `tick` is called twice a second and
+looks at all that is under way, so that a packet costs no timer.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from chatvault.net.origin import Origin
 from chatvault.net.proxy import Proxy, open_tunnel
 
 KEEP_IDLE: Final = 30.0
-"""Seconds a free connection is kept. Shorter than what servers keep (nginx 75 s, uvicorn 5 s is the exception)."""
+"""Seconds a free connection is kept. Shorter than what servers keep (nginx 75 s, uvicorn 5 s is the
+exception).
+"""
 MAX_IDLE: Final = 512
 
 
@@ -69,7 +71,8 @@ class Pool:
         fresh: bool = False,
         writable: Callable[[], None] | None = None,
     ) -> LiveExchange:
-        """Begin an attempt; `answer` hears how it goes, never before this returns. `fresh`: not over a connection that was kept.
+        """Begin an attempt; `answer` hears how it goes, never before this returns. `fresh`: not over a
+        connection that was kept.
 
         For a request whose body is streamed, `writable` is called whenever the provider takes more of it.
         """

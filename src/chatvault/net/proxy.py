@@ -1,4 +1,6 @@
-"""A forward proxy on the way to a provider: CONNECT, then everything (TLS first, where there is TLS) through the tunnel."""
+"""A forward proxy on the way to a provider: CONNECT, then everything (TLS first, where there is TLS) through
+the tunnel.
+"""
 
 import asyncio
 import base64
@@ -65,7 +67,9 @@ class _Connecting(asyncio.Protocol):
 async def open_tunnel(
     proxy: Proxy, origin: Origin, context: ssl.SSLContext | None, make: Callable[[], UpstreamConnection]
 ) -> UpstreamConnection:
-    """A connection to `origin` through `proxy`. Raises OSError, ssl.SSLError, or UpstreamError where the proxy refuses."""
+    """A connection to `origin` through `proxy`. Raises OSError, ssl.SSLError, or UpstreamError where the
+    proxy refuses.
+    """
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[int] = loop.create_future()
     transport, _ = await loop.create_connection(lambda: _Connecting(ready), proxy.host, proxy.port)

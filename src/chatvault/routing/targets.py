@@ -12,7 +12,9 @@ _MAX_CACHED: Final = 4096
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
-    """One provider account and one of its models. `model` is the name there; None for an endpoint that has none."""
+    """One provider account and one of its models. `model` is the name there; None for an endpoint that has
+    none.
+    """
 
     provider: str
     model: str | None
@@ -21,8 +23,10 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 
 class Directory:
-    """All names that can be routed: configured models first, then `provider/model`, then what providers are known to have, and last
-    the default provider. Names come from clients, so what is remembered of them is bounded."""
+    """All names that can be routed: configured models first, then `provider/model`, then what providers are
+    known to have, and last the default provider. Names come from clients, so what is remembered of them is
+    bounded.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,9 @@ class Directory:
         providers: Iterable[str],
         default_provider: str | None,
     ) -> None:
-        """`models`: public name to (provider, model there). `known`: by provider, names it has. `providers`: in order of preference."""
+        """`models`: public name to (provider, model there). `known`: by provider, names it has. `providers`:
+        in order of preference.
+        """
         self._models = models
         self._known = {provider: tuple(names) for provider, names in known.items()}
         self._providers = tuple(providers)

@@ -12,7 +12,9 @@ _MAX_TRAILERS: Final = 16
 
 
 class ChunkedBody:
-    """Feed it bytes; it yields the body's parts. `done` once the last chunk and its trailers are in; `rest` is what follows."""
+    """Feed it bytes; it yields the body's parts. `done` once the last chunk and its trailers are in; `rest`
+    is what follows.
+    """
 
     __slots__ = ("_buffer", "_left", "_trailers", "_where", "done", "rest")
 

@@ -1,7 +1,9 @@
-"""The head of a request, by the letter of RFC 9110 and 9112: what another reader might understand otherwise is refused.
+"""The head of a request, by the letter of RFC 9110 and 9112: what another reader might understand otherwise
+is refused.
 
-One regular expression is the grammar of a whole head. What it does not match is a bad request, so obsolete folding, a bare CR or LF, NUL,
-blanks before a colon, HTTP/0.9 and 2.0 never get further. What remains to check is what a grammar cannot say: see `_framing`, `_target`.
+One regular expression is the grammar of a whole head. What it does not match is a bad request, so obsolete
+folding, a bare CR or LF, NUL, blanks before a colon, HTTP/0.9 and 2.0 never get further. What remains to
+check is what a grammar cannot say: see `_framing`, `_target`.
 """
 
 import re
@@ -28,8 +30,9 @@ _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
-    """`fields` holds each field name once, in lower case, with all its values joined by commas; `headers` all fields as they came. `length` is that of the body in bytes,
-    None when it is chunked."""
+    """`fields` holds each field name once, in lower case, with all its values joined by commas; `headers` all
+    fields as they came. `length` is that of the body in bytes, None when it is chunked.
+    """
 
     method: bytes
     target: bytes
@@ -43,7 +46,9 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_head(data: bytes) -> RequestHead:
-    """The head in `data`, which ends with its empty line. Raises ClientError (400, or 501 for a method that is not ours)."""
+    """The head in `data`, which ends with its empty line. Raises ClientError (400, or 501 for a method that
+    is not ours).
+    """
     match = _HEAD.fullmatch(data)
     if match is None:
         if _OTHER_METHOD.match(data) and not data.startswith(
@@ -112,7 +117,8 @@ def _check_path(path: bytes, query: bytes) -> None:
         raise _bad("the target must be a path that begins with a slash")
     if _PATH.fullmatch(path) is None or _UNSAFE_PATH.search(path) is not None:
         raise _bad(
-            "the path holds an empty or dot segment, an encoded slash, dot or control character, or a character no path may hold"
+            "the path holds an empty or dot segment, an encoded slash, dot or control character, "
+            "or a character no path may hold"
         )
     if b"#" in query:
         raise _bad("the target holds a fragment")
@@ -131,7 +137,8 @@ def _length(fields: dict[bytes, bytes], http10: bool) -> int | None:
     if coding is not None:
         if length is not None or http10 or coding.lower() != b"chunked":
             raise _bad(
-                "the body's framing is ambiguous: send content-length, or transfer-encoding: chunked alone under HTTP/1.1"
+                "the body's framing is ambiguous: send content-length, "
+                "or transfer-encoding: chunked alone under HTTP/1.1"
             )
         return None
     if length is None:

@@ -1,10 +1,10 @@
 """The top level of a JSON object: what its fields are, where their values lie, and how to change one of them.
 
-Only the top level is read; what lies below is skipped (and checked) by the decoder, so the cost is the decoder's. Positions
-come from the decoder's own walk, never from a search for text: the decoder names the keys and the bytes of each value, the
-walk finds exactly these keys and bytes one behind the other, and so is the one way the body can be read. Refused, since two
-readers could understand them differently: a key that occurs twice, and a key that equals one we decide on in all but case.
-Lone surrogates pass.
+Only the top level is read; what lies below is skipped (and checked) by the decoder, so the cost is the
+decoder's. Positions come from the decoder's own walk, never from a search for text: the decoder names the
+keys and the bytes of each value, the walk finds exactly these keys and bytes one behind the other, and so is
+the one way the body can be read. Refused, since two readers could understand them differently: a key that
+occurs twice, and a key that equals one we decide on in all but case. Lone surrogates pass.
 """
 
 import re
@@ -20,6 +20,8 @@ _decode_key = msgspec.json.Decoder(str).decode
 # Possessive, since a key may be as long as a body, and each step back that is kept open costs memory.
 _KEY: Final = re.compile(rb'[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 _BLANK: Final = re.compile(rb"[ \t\r\n]*+")
+_COPIED: Final = 64 << 10
+"""Bytes of a body that is copied when it is patched; a larger one is sliced."""
 _SURROGATE: Final = re.compile(rb"\\u[dD]([89a-fA-F][0-9a-fA-F]{2})")
 _STAND_IN: Final = rb"\\ue\1"
 """A letter of the private use area for each surrogate: as long, and different from each other."""
@@ -35,34 +37,38 @@ class Fields:
         self.values = values
         self.spans = spans
 
-    def patched(self, changes: dict[str, bytes]) -> list[bytes | memoryview]:
-        """`body` in slices, with each named field's value replaced, or the field added in front where there was none."""
-        view, parts, done = memoryview(self.body), list[bytes | memoryview](), 0
-        new = [
-            b'"%s":%s' % (name.encode(), value) for name, value in changes.items() if name not in self.spans
-        ]
+    def patched(self, changes: dict[str, bytes]) -> bytes | list[bytes | memoryview]:
+        """`body` with each named field's value replaced, or the field added in front where there was none.
+
+        A large body comes back in slices, so that it is not copied.
+        """
+        body, spans = self.body, self.spans
+        source: bytes | memoryview = memoryview(body) if len(body) > _COPIED else body
+        parts, done = list[bytes | memoryview](), 0
+        new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
         if new:
-            done = self.body.index(b"{") + 1
-            parts += [view[:done], b",".join(new) + (b"," if self.spans else b"")]
-        for start, end, value in sorted(
-            (*self.spans[name], value) for name, value in changes.items() if name in self.spans
-        ):
-            parts += [view[done:start], value]
+            done = body.index(b"{") + 1
+            parts += [source[:done], b",".join(new) + (b"," if spans else b"")]
+        for name in sorted((name for name in changes if name in spans), key=spans.__getitem__):
+            start, end = spans[name]
+            parts += [source[done:start], changes[name]]
             done = end
-        parts.append(view[done:])
-        return parts
+        parts.append(source[done:])
+        return b"".join(parts) if source is body else parts
 
 
 def scan(body: bytes, decided: frozenset[str]) -> Fields:
     """The top-level fields of `body`. `decided` are the lower-case names that we act on.
 
-    Raises ClientError (400) for what is not one JSON object in UTF-8, is nested too deep, or has keys that collide.
+    Raises ClientError (400) for what is not one JSON object in UTF-8, is nested too deep, or has keys that
+    collide.
     """
     text, values = _values(body)
     for name in values:
         if not (name.isascii() and name.islower()) and name not in decided and name.casefold() in decided:
             raise ClientError(
-                f"The field {name!r} differs from {name.casefold()!r} in case only. Send the field once, in lower case.",
+                f"The field {name!r} differs from {name.casefold()!r} in case only. "
+                "Send the field once, in lower case.",
                 code="ambiguous_field",
                 param=name.casefold(),
             )
@@ -78,7 +84,9 @@ def without_surrogates(text: bytes) -> bytes | None:
 
 
 def _values(body: bytes) -> tuple[bytes, dict[str, Raw]]:
-    """The text that was read (`body` itself, or a copy of the same length without surrogates), and its fields."""
+    """The text that was read (`body` itself, or a copy of the same length without surrogates), and its
+    fields.
+    """
     try:
         if not body.isascii():
             body.decode()
@@ -114,7 +122,8 @@ def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> tuple[by
 
 
 def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
-    """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk miss the end.
+    """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk
+    miss the end.
 
     A value's own bytes must be found where the walk expects it: its length alone could be met by other bytes.
     """

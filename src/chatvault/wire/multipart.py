@@ -1,9 +1,11 @@
-"""The field `model` of a multipart form, found while the form comes in (RFC 7578). Sans-IO; nothing of the form is touched.
+"""The field `model` of a multipart form, found while the form comes in (RFC 7578). Sans-IO; nothing of the
+form is touched.
 
-Who decides by one reading of a form, and forwards it to somebody with another, has decided nothing. So a form is read by the
-letter of RFC 2046: a border stands at the beginning of a line and fills it, a head is whole lines that end with CRLF. What a
-lenient reader might understand otherwise (a preamble, folded or bare lines, a border with more behind it, encoded names, a
-second model) is refused, while everything that HTTP libraries send passes.
+Who decides by one reading of a form, and forwards it to somebody with another, has decided nothing. So a form
+is read by the letter of RFC 2046: a border stands at the beginning of a line and fills it, a head is whole
+lines that end with CRLF. What a lenient reader might understand otherwise (a preamble, folded or bare lines,
+a border with more behind it, encoded names, a second model) is refused, while everything that HTTP libraries
+send passes.
 """
 
 import re
@@ -31,7 +33,9 @@ Where = Literal["opening", "border", "head", "content", "model"]
 
 
 class ModelField:
-    """Feed it the form's bytes. `model` is the field's value, `span` where it lies in the form; None while it has not come."""
+    """Feed it the form's bytes. `model` is the field's value, `span` where it lies in the form; None while it
+    has not come.
+    """
 
     __slots__ = ("_at", "_border", "_data", "_max", "_where", "model", "over", "span")
 
@@ -48,11 +52,16 @@ class ModelField:
         self.over = False
 
     def feed(self, data: bytes) -> bool:
-        """Whether what matters is known: the model, or that the form is over without one. Raises ClientError (400, 413)."""
-        if self.over:
-            return True
+        """Whether what matters is known: the model, or that the form is over without one. Raises ClientError
+        (400, 413).
+        """
+        if not self.over:
+            self._read(data)
+        return self.model is not None or self.over
+
+    def _read(self, data: bytes) -> None:
         self._data += data
-        while not self.over and self._step():
+        while self._step():
             pass
         if self.over:
             self._data.clear()
@@ -62,7 +71,6 @@ class ModelField:
                 code="model_not_found",
                 param="model",
             )
-        return self.model is not None or self.over
 
     def _step(self) -> bool:
         """Read one thing more. False: it is not whole yet."""
@@ -100,10 +108,10 @@ class ModelField:
             return False
         if data.startswith(b"--"):
             self.over = True
-        elif data.startswith(b"\r\n"):
-            self._where = "head"
-        else:
+            return False
+        if not data.startswith(b"\r\n"):
             raise _bad("a line begins with the boundary and goes on")
+        self._where = "head"
         return True
 
     def _head(self) -> bool:
@@ -169,7 +177,7 @@ class ModelField:
 
 def _boundary(content_type: bytes) -> bytes:
     match = _CONTENT_TYPE.fullmatch(content_type)
-    found = [
+    found: list[bytes] = [
         quoted or plain.rstrip(b" \t")
         for name, quoted, plain in (_TYPE_PARAMETER.findall(match[1]) if match is not None else ())
         if name.rstrip().lower().startswith(b"boundary")

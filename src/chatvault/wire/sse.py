@@ -1,19 +1,23 @@
-"""Server-sent events: where they end, and what their data is. LF, CRLF and CR all end lines, and any mix of them. Sans-IO."""
+"""Server-sent events: where they end, and what their data is. LF, CRLF and CR all end lines, and any mix of
+them. Sans-IO.
+"""
 
 import re
 from typing import Final
 
 _BORDER: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _BOM: Final = b"\xef\xbb\xbf"
-"""A stream may begin with it (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream)."""
+"""A stream may begin with it
+(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+"""
 _LINES: Final = re.compile(rb"\r\n|\n|\r")
 
 
 class EventSplitter:
     """Bytes in, whole events out, however the bytes were cut. What is not whole yet is in `partial`.
 
-    An event longer than `max_event` bytes is not kept: `overflowed` becomes true, what there is of it comes out as it is, and the
-    rest passes until the event's end.
+    An event longer than `max_event` bytes is not kept: `overflowed` becomes true, what there is of it comes
+    out as it is, and the rest passes until the event's end.
     """
 
     __slots__ = ("_max", "overflowed", "partial")
@@ -42,8 +46,9 @@ class EventSplitter:
         return b""
 
     def _last_border(self, start: int) -> int:
-        """Behind the last blank line, 0 if there is none. A CR at the very end may be half of a CRLF whose LF then begins the next
-        event: an empty line more, which means nothing there."""
+        """Behind the last blank line, 0 if there is none. A CR at the very end may be half of a CRLF whose LF
+        then begins the next event: an empty line more, which means nothing there.
+        """
         partial = self.partial
         if partial.find(b"\r", start) < 0:
             at = partial.rfind(b"\n\n", start)
@@ -72,9 +77,7 @@ def events(whole: bytes) -> list[bytes]:
 def data_of(event: bytes) -> bytes | None:
     """The data of an event: its `data` lines joined by LF. None if it has none (a comment, a ping)."""
     found = None
-    if event.startswith(_BOM):
-        event = event[len(_BOM) :]
-    for line in _LINES.split(event):
+    for line in _LINES.split(event.removeprefix(_BOM)):
         if line.startswith(b"data:"):
             value = line[6:] if line.startswith(b"data: ") else line[5:]
             found = value if found is None else found + b"\n" + value

@@ -1,4 +1,6 @@
-"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, whole or as an event of a stream."""
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, whole or as an event of a
+stream.
+"""
 
 import msgspec
 

@@ -21,7 +21,9 @@ class GroqExtra(msgspec.Struct, gc=False):
 
 
 class Reply(msgspec.Struct, gc=False):
-    """The fields of any OpenAI answer or event that matter. `response` is the answer inside an event of `openai.responses`."""
+    """The fields of any OpenAI answer or event that matter. `response` is the answer inside an event of
+    `openai.responses`.
+    """
 
     type: str | None = None
     object: str | None = None
@@ -35,7 +37,9 @@ class Reply(msgspec.Struct, gc=False):
 
 
 class Facts(msgspec.Struct, gc=False):
-    """What is known of an answer. It grows as a stream goes on; later words of the provider replace earlier ones."""
+    """What is known of an answer. It grows as a stream goes on; later words of the provider replace earlier
+    ones.
+    """
 
     usage: Usage | None = None
     cost: int | None = None
@@ -74,7 +78,9 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read(body: bytes) -> Reply:
-    """Raises ValueError for what is not one JSON object. A field of an unheard-of shape is passed over, the others are read."""
+    """Raises ValueError for what is not one JSON object. A field of an unheard-of shape is passed over, the
+    others are read.
+    """
     try:
         return _decode(body)
     except msgspec.ValidationError:

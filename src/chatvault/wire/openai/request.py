@@ -1,4 +1,6 @@
-"""What a gateway must know of an OpenAI request, and the few bytes it may change. All else passes as it came."""
+"""What a gateway must know of an OpenAI request, and the few bytes it may change. All else passes as it
+came.
+"""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -39,8 +41,9 @@ class JsonRequest:
         self.stream = stream
 
     def max_output(self) -> int | None:
-        """The most tokens the answer may hold, over all its choices; None if the request sets no bound (a negative one
-        is none either: llama.cpp and others read it so)."""
+        """The most tokens the answer may hold, over all its choices; None if the request sets no bound (a
+        negative one is none either: llama.cpp and others read it so).
+        """
         values, bounds = self.fields.values, []
         for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
             if name in values:
@@ -66,7 +69,9 @@ class JsonRequest:
         )
 
     def with_usage(self) -> bytes:
-        """The value `stream_options` must have so that the provider reports usage: the client's own, with that one member set."""
+        """The value `stream_options` must have so that the provider reports usage: the client's own, with
+        that one member set.
+        """
         raw = self.fields.values.get("stream_options")
         options = _object(raw, "stream_options") if raw is not None else None
         if options is None:
@@ -75,7 +80,9 @@ class JsonRequest:
         return patched if isinstance(patched, bytes) else b"".join(patched)
 
     def metadata(self) -> dict[str, object]:
-        """What the client said about itself: `metadata`, `user`, `safety_identifier`. Empty if it said nothing."""
+        """What the client said about itself: `metadata`, `user`, `safety_identifier`. Empty if it said
+        nothing.
+        """
         values, found = self.fields.values, {}
         for name in ("metadata", "user", "safety_identifier"):
             if name in values:

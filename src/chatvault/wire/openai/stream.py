@@ -1,7 +1,7 @@
 """The tap beside an OpenAI stream: usage, finish reason, errors inside it, and whether it came to its end.
 
-A packet is read only if it may tell something new, which a few searches for fixed bytes decide; all others pass at their cost. A tap
-never fails: what it cannot read it passes on.
+A packet is read only if it may tell something new, which a few searches for fixed bytes decide; all others
+pass at their cost. A tap never fails: what it cannot read it passes on.
 """
 
 import re

@@ -1,7 +1,8 @@
 """OpenAI's usage objects, normalised once for all its dialects and the many providers that speak them.
 
-Chat and completions count `prompt_tokens` and `completion_tokens`, the rest `input_tokens` and `output_tokens`; both include
-what their details tell apart (https://platform.openai.com/docs/api-reference/chat/object, seen 2026-11).
+Chat and completions count `prompt_tokens` and `completion_tokens`, the rest `input_tokens` and
+`output_tokens`; both include what their details tell apart
+(https://platform.openai.com/docs/api-reference/chat/object, seen 2026-11).
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -33,7 +34,9 @@ class OutputDetails(msgspec.Struct, gc=False):
 
 
 class CostParts(msgspec.Struct, gc=False):
-    """Perplexity's cost, in US dollars (https://docs.perplexity.ai/api-reference/chat-completions-post, seen 2026-11)."""
+    """Perplexity's cost, in US dollars (https://docs.perplexity.ai/api-reference/chat-completions-post, seen
+    2026-11).
+    """
 
     total_cost: Decimal | None = None
 
@@ -53,7 +56,9 @@ class UsageShape(msgspec.Struct, gc=False):
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
     input_token_details: InputDetails | None = None
-    """Transcriptions write it so (https://platform.openai.com/docs/api-reference/audio/json-object, seen 2026-11)."""
+    """Transcriptions write it so (https://platform.openai.com/docs/api-reference/audio/json-object, seen
+    2026-11).
+    """
     prompt_cache_hit_tokens: Count = None
     """DeepSeek's name (https://api-docs.deepseek.com/api/create-chat-completion, seen 2026-11)."""
     num_cached_tokens: Count = None
@@ -63,7 +68,9 @@ class UsageShape(msgspec.Struct, gc=False):
     reasoning_tokens: Count = None
     """Together's place for it, counted in `completion_tokens` (seen in recorded answers, 2026-11)."""
     cost: Decimal | CostParts | None = None
-    """What OpenRouter charged, in US dollars (https://openrouter.ai/docs/use-cases/usage-accounting, seen 2026-11)."""
+    """What OpenRouter charged, in US dollars (https://openrouter.ai/docs/use-cases/usage-accounting, seen
+    2026-11).
+    """
     is_byok: bool | None = None
     """The provider behind OpenRouter charges the account's own key, beside `cost`."""
     cost_details: CostDetails | None = None
@@ -83,7 +90,9 @@ _NESTED: Final[dict[str, type[InputDetails | OutputDetails | CostParts | CostDet
 _NO_INPUT: Final = InputDetails()
 _NO_OUTPUT: Final = OutputDetails()
 _MOST: Final = 1 << 48
-"""More tokens than any call has; what claims more is not believed beyond it, so that sums stay within 64 bits."""
+"""More tokens than any call has; what claims more is not believed beyond it, so that sums stay within 64
+bits.
+"""
 _DEAREST: Final = 1_000_000
 """Dollars a single call may be said to have cost."""
 S = TypeVar("S", bound=msgspec.Struct)
@@ -103,7 +112,8 @@ def normalise(shape: UsageShape) -> Usage | None:
     taken = _count(prompt) if prompt is not None else max(total - given, 0)
     reasoning = _count(outside.reasoning_tokens or shape.reasoning_tokens)
     if reasoning and total == taken + given + reasoning:
-        # xAI counts reasoning beside completion_tokens (https://docs.x.ai/docs/guides/reasoning, seen 2026-11).
+        # xAI counts reasoning beside completion_tokens (https://docs.x.ai/docs/guides/reasoning, seen
+        # 2026-11).
         given += reasoning
     cached = (
         inside.cached_tokens
@@ -153,7 +163,9 @@ def _pico(dollars: Decimal | None) -> int | None:
 
 
 def lenient_shape(raw: msgspec.Raw) -> UsageShape | None:
-    """What can be read of a usage object with members of unheard-of shapes, each by itself; None if it is no object."""
+    """What can be read of a usage object with members of unheard-of shapes, each by itself; None if it is no
+    object.
+    """
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
