@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import httpx2
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from chatvault.access.tokens import digest
 from chatvault.config.snapshot import Snapshot
@@ -68,16 +69,20 @@ class Plane:
         self.tokens = Tokens(vault, PEPPER, feed, self.journal)
         self.first_start = FirstStart(vault, self.tokens, given=False)
         parts = Parts("0.1", feed, self.journal, self._coverage, vault.count, self.queries)
-        self.app: FastAPI = create_app(
-            [
-                health_router(Health(parts), self.gate),
-                tokens_router(self.tokens, self.gate),
-                usage_router(self.queries, self.gate),
-                reload_router(Reload(self._resolve, feed, self.journal), self.gate),
-            ],
-            "http://127.0.0.1:4000",
-            "0.1",
-        )
+        routers = [
+            health_router(Health(parts), self.gate),
+            tokens_router(self.tokens, self.gate),
+            usage_router(self.queries, self.gate),
+            reload_router(Reload(self._resolve, feed, self.journal), self.gate),
+        ]
+        self.routes = {
+            f"{method} {route.path}": route
+            for router in routers
+            for route in router.routes
+            if isinstance(route, APIRoute)
+            for method in route.methods or ()
+        }
+        self.app: FastAPI = create_app(routers, "http://127.0.0.1:4000", "0.1")
         self.edge = Edge(self.app)
         self.http = client(self.edge, MANAGEMENT)
 

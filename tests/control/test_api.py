@@ -113,6 +113,9 @@ async def test_errors_have_one_shape_and_every_answer_an_id(plane: Plane) -> Non
         await plane.http.post("/manage/tokens", content=b"{no json"),
         await plane.http.post("/manage/tokens"),
         await plane.http.get("/usage", params={"limit": "many"}),
+        await plane.http.post(
+            "/manage/tokens", content=b"\xff", headers={"content-type": "application/json"}
+        ),
     ]
     codes = [(a.status_code, a.json()["error"]["code"]) for a in answers]
     assert codes == [
@@ -122,6 +125,7 @@ async def test_errors_have_one_shape_and_every_answer_an_id(plane: Plane) -> Non
         (405, "method_not_allowed"),
         (400, "invalid_json"),
         (400, "invalid_json"),
+        (400, "invalid_request"),
         (400, "invalid_request"),
     ]
     assert "http://127.0.0.1:4000/v1/models" in answers[1].json()["error"]["message"]

@@ -140,6 +140,15 @@ async def test_a_damaged_vault_says_so_and_is_left_alone(tmp_path: Path) -> None
     assert path.read_bytes().startswith(b"no database")
 
 
+async def test_tables_that_vanish_are_somebody_elses_doing(vault: Vault) -> None:
+    other = sqlite3.connect(vault.path)
+    other.execute("DROP TABLE tokens")
+    other.close()
+    with pytest.raises(VaultError, match="not chatvault's") as raised:
+        await vault.page(1)
+    assert raised.value.code == "vault_foreign"
+
+
 async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(VaultError, match="belong to the user") as raised:

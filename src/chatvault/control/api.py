@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -50,17 +49,7 @@ def policy_of(route: object) -> str | None:
     """The permission a route needs; `everyone` for an open one; None for one that says nothing."""
     if not isinstance(route, APIRoute):
         return None
-    found = _policy(route.dependant)
-    if found is not None:
-        return found
-    for dependency in route.dependencies:
-        if isinstance(dependency.dependency, Permit):
-            return dependency.dependency.permission
-    return None
-
-
-def _policy(dependant: Dependant) -> str | None:
-    for inner in dependant.dependencies:
+    for inner in route.dependant.dependencies:
         if isinstance(inner.call, Permit):
             return inner.call.permission
         if inner.call is everyone:

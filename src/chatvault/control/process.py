@@ -65,12 +65,11 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
         async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
             grants.open(stores.vault)
             owner = options.runtime / ADMIN_SOCKET
-            sockets = [await asyncio.to_thread(listen_privately, owner)]
-            if options.listener is not None:
-                sockets.append(options.listener)
             build = await asyncio.to_thread(_plane)
             plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores)
-            await _serve(options, plane, stores, sockets, lost, status, stop)
+            with await asyncio.to_thread(listen_privately, owner) as listener:
+                sockets = [listener] if options.listener is None else [listener, options.listener]
+                await _serve(options, plane, stores, sockets, lost, status, stop)
 
 
 async def _serve(

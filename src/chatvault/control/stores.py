@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from chatvault.audit.keeper import JournalKeeper
+from chatvault.audit.sealing import Applied
 from chatvault.config.schema import AuditConfig
 from chatvault.core.errors import ChatVaultError, JournalError
 from chatvault.ledger.queries import LedgerQueries
@@ -23,14 +24,11 @@ class Stores(msgspec.Struct, frozen=True):
     queries: LedgerQueries
 
 
-@asynccontextmanager
-async def open_stores(data_dir: Path, audit: AuditConfig, version: str) -> AsyncIterator[Stores]:
-    """All three, open. Raises OperatorError."""
-    loop = asyncio.get_running_loop()
-    queries = await asyncio.to_thread(LedgerQueries, data_dir)
+def applied_by(queries: LedgerQueries, loop: asyncio.AbstractEventLoop) -> Applied:
+    """How far the recorder has come, for the keeper, which asks in a thread: what is not in the ledger yet
+    is not compressed. `queries` belong to `loop`."""
 
     def applied(chain: str) -> tuple[int, int] | None:
-        """How far the recorder has come; called by the keeper, in a thread."""
         try:
             positions = asyncio.run_coroutine_threadsafe(queries.positions(), loop).result(10)
         except (ChatVaultError, TimeoutError):
@@ -38,6 +36,14 @@ async def open_stores(data_dir: Path, audit: AuditConfig, version: str) -> Async
         position = positions.get(chain)
         return None if position is None else (position.segment, position.offset)
 
+    return applied
+
+
+@asynccontextmanager
+async def open_stores(data_dir: Path, audit: AuditConfig, version: str) -> AsyncIterator[Stores]:
+    """All three, open. Raises OperatorError."""
+    queries = await asyncio.to_thread(LedgerQueries, data_dir)
+    applied = applied_by(queries, asyncio.get_running_loop())
     try:
         async with open_vault(data_dir / FILE) as vault:
             keeper = await JournalKeeper.open(data_dir, audit, version=version, applied=applied)
