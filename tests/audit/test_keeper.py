@@ -94,6 +94,12 @@ async def test_only_what_moved_is_signed_and_numbers_go_on(tmp_path: Path) -> No
     await again.close()
 
 
+async def stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_running_signs_seals_and_recovers_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,12 +113,9 @@ async def test_running_signs_seals_and_recovers_by_itself(
     async with asyncio.timeout(5):
         while any(not segment.compressed for segment in listed(worker)[worker.chain]):
             await asyncio.sleep(0.02)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    newest = aside(read_head, tmp_path)
-    assert newest is not None
-    assert newest.number > 1
+        while (newest := aside(read_head, tmp_path)) is None or newest.number == 1:
+            await asyncio.sleep(0.02)
+    await stop(task)
     assert keeper.fault is None
     assert [line.id for line in lines_of(keeper.writer) if isinstance(line, Closed)] == ["lost"]
     await keeper.close()
@@ -255,4 +258,46 @@ async def test_a_chain_that_was_cut_back_while_we_watched_is_told_and_not_signed
 async def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file")
     with pytest.raises(JournalError):
+        await keep(tmp_path)
+
+
+async def test_what_goes_wrong_while_running_is_shown_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatvault.audit.keeper._SEAL_EVERY", 0.02)
+    monkeypatch.setattr("chatvault.audit.keeper._RETRY_AFTER", 0.02)
+    keeper = await keep(tmp_path)
+    assert keeper.fingerprint.startswith("SHA256:")
+    locks = keeper.writer.folder / ".lock-worker0-dead"
+    (keeper.writer.folder / "worker0-dead.000001.jsonl").write_bytes(b"")
+    locks.mkdir()
+    task = asyncio.create_task(keeper.run())
+    async with asyncio.timeout(5):
+        while "could not be tended" not in (keeper.fault or ""):
+            await asyncio.sleep(0.01)
+        locks.rmdir()
+        while any(not segment.compressed for segment in listed(keeper.writer)["worker0-dead"]):
+            await asyncio.sleep(0.01)
+    await stop(task)
+    assert keeper.fault is None
+    await keeper.close()
+
+
+async def test_a_start_that_cannot_recover_seals_nothing_until_it_can(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    (folder / "worker0-dead.000001.jsonl").write_bytes(b"")
+    (folder / ".lock-worker0-dead").mkdir()
+    keeper = await keep(tmp_path)
+    assert keeper.fault is not None
+    assert await keeper.seal() == []
+    (folder / ".lock-worker0-dead").rmdir()
+    assert await keeper.recover() == 0
+    assert [path.name for path in await keeper.seal()] == ["worker0-dead.000001.jsonl.gz"]
+    await keeper.close()
+
+
+async def test_a_head_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "head.json").mkdir()
+    with pytest.raises(JournalError, match="cannot be read"):
         await keep(tmp_path)

@@ -428,6 +428,10 @@ async def test_one_failing_callback_does_not_keep_the_others_waiting(tmp_path: P
     await asyncio.wait_for(good, 5)
     assert reported == ["a call failed after its record was durable"]
     writer.close()
+    late: asyncio.Future[str] = loop.create_future()
+    writer.when_durable(lambda: pytest.fail("called durable"), lambda error: late.set_result(error.message))
+    assert "closed" in await asyncio.wait_for(late, 5)
+    writer.when_durable(lambda: pytest.fail("called durable"))
 
 
 def test_an_ended_chain_leaves_no_reserve_and_says_that_it_ended(tmp_path: Path) -> None:

@@ -64,9 +64,13 @@ class GroupSync:
     def ask(self, done: Callable[[], None], failed: Failed | None = None) -> None:
         """Call `done` on the running event loop when all that was written before this call is durable;
         `failed` if it cannot be."""
+        loop = asyncio.get_running_loop()
         with self._turn:
-            self._waiting.append((asyncio.get_running_loop(), done, failed))
-            self._turn.notify()
+            if not self._stop:
+                self._waiting.append((loop, done, failed))
+                self._turn.notify()
+            elif failed is not None:
+                loop.call_soon(failed, JournalError("The journal was closed before this was durable."))
 
     def nudge(self) -> None:
         """Sync soon, though nobody waits for it."""
@@ -96,7 +100,8 @@ class GroupSync:
                 stop = self._stop
             self._round(files, folders)
             for handle in retired:
-                os.close(handle)
+                with suppress(OSError):  # it was synced: nothing that close may still say matters
+                    os.close(handle)
             self._answer(waiting)
 
     def _round(self, files: list[int], folders: set[Path]) -> None:

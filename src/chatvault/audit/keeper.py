@@ -51,7 +51,7 @@ class JournalKeeper:
         self._signed: Heads = {}
         self._synced: dict[str, int] = {}
         self._busy = asyncio.Lock()
-        self._fault: str | None = None
+        self._faults: dict[str, str] = {}
         self._alarm: str | None = None
 
     @classmethod
@@ -76,8 +76,8 @@ class JournalKeeper:
             what = f"The journal in {data / 'journal'} cannot be read: {error.strerror or error}."
             raise JournalError(f"{what} Make it readable for this user.") from error
         keeper = cls(data, settings, writer, signer, number, applied)
-        await keeper._guarded(keeper.recover)
-        await keeper._guarded(keeper.sign)
+        await keeper._guarded("recover", keeper.recover)
+        await keeper._guarded("sign", keeper.sign)
         return keeper
 
     @property
@@ -88,7 +88,7 @@ class JournalKeeper:
     @property
     def fault(self) -> str | None:
         """What is amiss with the journal as control sees it; None while all is well."""
-        return self.writer.fault or self._alarm or self._fault
+        return self.writer.fault or self._alarm or next(iter(self._faults.values()), None)
 
     def admin(
         self, who: str, what: str, subject: str, before: dict[str, object] | None = None,
@@ -210,23 +210,25 @@ class JournalKeeper:
             self.writer.tick()
             now = time.monotonic()
             if now >= seal_at:
-                well = await self._guarded(self.recover) and await self._guarded(self.seal)
+                well = await self._guarded("recover", self.recover) and await self._guarded("seal", self.seal)
                 seal_at = now + (_SEAL_EVERY if well else _RETRY_AFTER)
             if now >= sign_at:
                 sign_at = now + self._settings.sign_interval
-                await self._guarded(self.sign)
+                await self._guarded("sign", self.sign)
 
     async def close(self) -> None:
         """Sign a last time and end the chain. Raises JournalError if the end could not be written."""
-        await self._guarded(self.sign)
+        await self._guarded("sign", self.sign)
         self.writer.close()
 
-    async def _guarded(self, act: Callable[[], Awaitable[object]]) -> bool:
+    async def _guarded(self, name: str, act: Callable[[], Awaitable[object]]) -> bool:
         try:
             await act()
         except (OSError, JournalError) as error:
-            self._fault = f"The journal could not be tended: {error}"
-            _log.warning("%s", self._fault)
+            fault = f"The journal could not be tended ({name}): {error}"
+            if self._faults.get(name) != fault:
+                _log.warning("%s", fault)
+            self._faults[name] = fault
             return False
-        self._fault = None
+        self._faults.pop(name, None)
         return True
