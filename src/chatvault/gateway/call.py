@@ -49,6 +49,7 @@ class Call:
         "_early",
         "_exchange",
         "_first_at",
+        "_keeps",
         "_last",
         "_paused",
         "_sent_at",
@@ -95,7 +96,7 @@ class Call:
         self._body: HeldBody | None = None
         self._exchange: LiveExchange | None = None
         self._sent_at = self._first_at = 0.0
-        self._paused = False
+        self._paused = self._keeps = False
         self._early: bytes | None = None
         self._last: bytes | None = None
 
@@ -213,6 +214,7 @@ class Call:
                 raise self.worker.refusals.no_journal(error) from None
             log.warning("call %s goes on without a record, as configured: %s", self.id, error.message)
         self.stage = "opened"
+        self._keeps = self.worker.snapshot.audit.bodies == "full"
         self.worker.calls.add(self)
         journal.when_durable(self._send)
 
@@ -337,18 +339,19 @@ class Call:
 
     def keep_body(self, data: bytes) -> None:
         """Keep the answer's body for the record, where bodies are kept, up to their limit."""
-        audit = self.worker.snapshot.audit
-        if audit.bodies == "full":
-            kept = self.outcome.kept
-            if kept is None:
-                kept = self.outcome.kept = []
-            room = audit.max_kept_body - sum(map(len, kept))
-            if room > 0:
-                kept.append(data[:room])
+        if not self._keeps:
+            return
+        kept = self.outcome.kept
+        if kept is None:
+            kept = self.outcome.kept = []
+        room = self.worker.snapshot.audit.max_kept_body - sum(map(len, kept))
+        if room > 0:
+            kept.append(data[:room])
 
     def write(self, data: bytes) -> None:
         self.bytes_out += len(data)
-        self.keep_body(data)
+        if self._keeps:
+            self.keep_body(data)
         if not self.outcome.muted:
             self.connection.write(data)
 
@@ -452,6 +455,7 @@ class Call:
         self._release()
         worker.journal.append_reserved(closed_line(self, "client_gone" if self.outcome.muted else state))
         worker.served += 1
+        self._exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
 
     def _release(self) -> None:
         if self._body is not None:

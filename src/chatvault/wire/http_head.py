@@ -7,6 +7,7 @@ check is what a grammar cannot say: see `_framing`, `_target`.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -71,15 +72,21 @@ def parse_head(data: bytes) -> RequestHead:
             fields[name] = value
     if len(fields) != len(headers):
         fields = _joined(headers)
-    path, mark, query = target.partition(b"?")
     http10 = minor == b"0"
-    if method != b"OPTIONS" or target != b"*":
-        _check_path(path, query)
-    _check_host(fields.get(b"host"), http10)
-    connection = fields.get(b"connection", b"").lower()
-    keep_alive = b"keep-alive" in connection if http10 else b"close" not in connection
+    path, query = (target, b"") if target == b"*" and method == b"OPTIONS" else _split_target(target)
+    host = fields.get(b"host")
+    if host is not None:
+        _check_host(host)
+    elif not http10:
+        raise _bad("the field host is missing")
+    connection = fields.get(b"connection")
+    if connection is None:
+        keep_alive = not http10
+    else:
+        connection = connection.lower()
+        keep_alive = b"keep-alive" in connection if http10 else b"close" not in connection
     return RequestHead(
-        method, target, path, mark + query, keep_alive, http10, headers, fields, _length(fields, http10)
+        method, target, path, query, keep_alive, http10, headers, fields, _length(fields, http10)
     )
 
 
@@ -112,7 +119,10 @@ def _joined(headers: list[Header]) -> dict[bytes, bytes]:
     return fields
 
 
-def _check_path(path: bytes, query: bytes) -> None:
+@lru_cache(maxsize=512)
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query (with its question mark), checked. Cached, since clients ask for few paths."""
+    path, mark, query = target.partition(b"?")
     if not path.startswith(b"/"):
         raise _bad("the target must be a path that begins with a slash")
     if _PATH.fullmatch(path) is None or _UNSAFE_PATH.search(path) is not None:
@@ -122,13 +132,12 @@ def _check_path(path: bytes, query: bytes) -> None:
         )
     if b"#" in query:
         raise _bad("the target holds a fragment")
+    return path, mark + query
 
 
-def _check_host(host: bytes | None, http10: bool) -> None:
-    if host is None:
-        if not http10:
-            raise _bad("the field host is missing")
-    elif _HOST.fullmatch(host) is None:
+@lru_cache(maxsize=64)
+def _check_host(host: bytes) -> None:
+    if _HOST.fullmatch(host) is None:
         raise _bad("the field host is not a host name")
 
 

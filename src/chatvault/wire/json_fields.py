@@ -49,9 +49,11 @@ class Fields:
         if new:
             done = body.index(b"{") + 1
             parts += [source[:done], b",".join(new) + (b"," if spans else b"")]
-        for name in sorted((name for name in changes if name in spans), key=spans.__getitem__):
-            start, end = spans[name]
-            parts += [source[done:start], changes[name]]
+        inside = [(*spans[name], value) for name, value in changes.items() if name in spans]
+        if len(inside) > 1:
+            inside.sort()
+        for start, end, value in inside:
+            parts += [source[done:start], value]
             done = end
         parts.append(source[done:])
         return b"".join(parts) if source is body else parts

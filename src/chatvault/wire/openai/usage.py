@@ -130,19 +130,23 @@ def normalise(shape: UsageShape) -> Usage | None:
     )
     return Usage(
         input=taken,
-        cached=min(_count(cached), taken),
-        cache_write=min(_count(written), taken),
-        input_audio=min(_count(inside.audio_tokens), taken),
-        input_image=min(_count(inside.image_tokens), taken),
+        cached=min(_count(cached), taken) if cached else 0,
+        cache_write=min(_count(written), taken) if written else 0,
+        input_audio=min(_count(inside.audio_tokens), taken) if inside.audio_tokens else 0,
+        input_image=min(_count(inside.image_tokens), taken) if inside.image_tokens else 0,
         output=given,
-        reasoning=min(reasoning, given),
-        output_audio=min(_count(outside.audio_tokens), given),
-        output_image=min(_count(outside.image_tokens), given),
+        reasoning=min(reasoning, given) if reasoning else 0,
+        output_audio=min(_count(outside.audio_tokens), given) if outside.audio_tokens else 0,
+        output_image=min(_count(outside.image_tokens), given) if outside.image_tokens else 0,
     )
 
 
 def _count(value: Count) -> int:
-    return int(min(max(value, 0), _MOST)) if value else 0
+    if not value:
+        return 0
+    if type(value) is int and 0 < value <= _MOST:
+        return value
+    return int(min(max(value, 0), _MOST))
 
 
 def reported_cost(shape: UsageShape) -> int | None:
