@@ -49,6 +49,11 @@ $(VENV)/.stamp-tiny: $(VENV)/.stamp-run requirements/tiny.txt
 	@$(INSTALL) --no-deps -r requirements/tiny.txt
 	@touch $@
 
+$(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
+	@echo "Installing the client library that the demo uses"
+	@$(INSTALL) -r requirements/demo.txt
+	@touch $@
+
 .PHONY: setup dev tiny
 setup: $(VENV)/.stamp-run ## Set up .venv (the others call this first)
 
@@ -62,7 +67,7 @@ tiny: $(VENV)/.stamp-tiny ## Add a small real model to .venv
 serve: setup $(if $(findstring --tiny,$(ARGS)),tiny) ## Serve on 127.0.0.1:4000, control on 127.0.0.1:4001
 	@exec $(BIN)/chatvault serve $(ARGS)
 
-demo: setup $(if $(filter tiny,$(DEMO)),tiny) ## Show all of it at work, in under 30 s (DEMO=ollama, DEMO=tiny)
+demo: $(VENV)/.stamp-demo $(if $(filter tiny,$(DEMO)),tiny) ## Show all of it at work, in under 30 s (DEMO=ollama, DEMO=tiny)
 	@DEMO=$(DEMO) exec $(BIN)/chatvault demo $(ARGS)
 
 bench: setup ## Measure this machine's gateway under load
@@ -95,6 +100,7 @@ lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARG
 	@$(LOCK) $(LOCK_ARGS) pyproject.toml --group dev --group build --output-file requirements/dev.txt
 	@$(LOCK) $(LOCK_ARGS) pyproject.toml --constraints requirements/dev.txt --output-file requirements/run.txt
 	@$(LOCK) $(LOCK_ARGS) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
+	@$(LOCK) $(LOCK_ARGS) --group demo --constraints requirements/dev.txt --output-file requirements/demo.txt
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/tiny.in --output-file requirements/tiny.txt
 	@! grep -nE '://|index-url' requirements/*.txt
 

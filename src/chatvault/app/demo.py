@@ -1,4 +1,4 @@
-"""`chatvault demo`: a gateway of its own, used by a real client, broken on purpose, and asked what it knows of it."""
+"""`chatvault demo`: a gateway of its own, used by a real client, broken on purpose, and asked what it knows."""
 
 import os
 import signal
@@ -22,7 +22,8 @@ _KILL_AT: Final = 3
 
 
 def run(with_: str) -> int:
-    """`with_` is what answers: fake, ollama or tiny. Returns the exit status: 0 if all of it held, 130 after Ctrl-C."""
+    """`with_` is what answers: fake, ollama or tiny. Returns the exit status: 0 if all of it held, 1 if not, 130 after
+    Ctrl-C."""
     stage = Stage()
     before = signal.signal(signal.SIGTERM, _interrupt)  # whoever ends the demo ends the gateway with it
     try:
@@ -44,9 +45,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _fake(stage: Stage) -> None:
-    stage.open(
-        "at work: a gateway of its own on free ports, a simulated provider behind it, the openai package before it."
-    )
+    stage.open("at work: openai's client, a gateway of its own, a simulated provider")
     with OwnGateway(["--fake"], _SETTINGS) as gateway:
         client = _begin(stage, gateway, "fake/echo")
         try:
@@ -72,12 +71,12 @@ def _ollama(stage: Stage) -> None:
             f"The Ollama at {url} has no model that chats. Get a small one with `ollama pull smollm2:135m`.",
             code="no_model",
         )
-    stage.open(f"at work: a gateway of its own on free ports, the Ollama at {url} behind it.")
+    stage.open(f"at work: openai's client, a gateway of its own, the Ollama at {url}")
     _real(stage, [], {"OLLAMA_HOST": url}, f"ollama/{names[0]}")
 
 
 def _tiny(stage: Stage) -> None:
-    stage.open("at work: a gateway of its own on free ports, a small real model (SmolLM2, 135M) behind it.")
+    stage.open("at work: openai's client, a gateway of its own, a small real model (SmolLM2, 135M)")
     _real(stage, ["--tiny"], {}, "tiny/smollm2")
 
 
@@ -206,6 +205,7 @@ def _record(
         named["killed"]["cost"] is None,
         "What the killed call cost is unknown, and must not be said to be known.",
     )
+    expect(named["killed"]["cost_bound"] is not None, "The most that the killed call may have cost is known.")
     expect_summary(gateway, rows, total)
     stage.held(
         "Costs",

@@ -108,7 +108,7 @@ class DemoClient:
 
         events, error = 0, ""
         with self._client.chat.completions.create(
-            model=model, messages=[{"role": "user", "content": PROMPT}], stream=True
+            model=model, messages=[{"role": "user", "content": PROMPT}], max_tokens=300, stream=True
         ) as stream:
             id = self._note(stream.response.headers.get("x-request-id"))
             try:
@@ -134,7 +134,8 @@ def openai_client(base_url: str, key: str) -> "OpenAI":
         from openai import DefaultHttpxClient, OpenAI
     except ImportError as error:
         raise OperatorError(
-            "The demo needs the openai package, the client it shows. Run `make demo`, which installs it, or `pip install openai`.",
+            "The demo needs the openai package, the client it shows. Run `make demo`, which installs it, "
+            "or `pip install openai`.",
             code="openai_missing",
         ) from error
     return OpenAI(

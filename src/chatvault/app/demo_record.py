@@ -59,7 +59,8 @@ def show_rows(stage: Stage, rows: Sequence[tuple[str, Row]]) -> int:
         else:
             paid = "unknown" if row["cost_bound"] is None else f"≤ ${row['cost_bound']}"
         tokens = [_text(row["input_tokens"]), _text(row["output_tokens"])]
-        times = [_text(row["latency_ms"], " ms"), _text(row["ttft_ms"], " ms")]
+        took = None if row["state"] == "interrupted" else row["latency_ms"]  # nobody was there to see
+        times = [_text(took, " ms"), _text(row["ttft_ms"], " ms")]
         shown.append([what, row["state"], *tokens, row["usage_source"], paid, *times])
     head = ["call", "state", "in", "out", "says who", "cost", "took", "first token"]
     stage.table("The ledger", head, shown, right=(2, 3, 5, 6, 7))
@@ -94,7 +95,7 @@ def forged(gateway: OwnGateway) -> str:
     report = verify(copy)
     expect(not report.ok, "A journal with one digit changed should not verify.")
     first = report.findings[0]
-    return f"{first.file}:{first.line}: {first.what}"
+    return f"line {first.line} of {first.file}: {first.what.rpartition(': ')[2]}"
 
 
 def _forge(journal: Path) -> None:

@@ -1,0 +1,166 @@
+"""`chatvault config`: what the gateway would run on."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatvault.cli.place import AsJson
+from chatvault.cli.table import columns
+from chatvault.core.errors import OperatorError
+
+if TYPE_CHECKING:
+    from chatvault.config.schema import Config
+    from chatvault.config.snapshot import ProviderSnapshot, Snapshot
+
+app = typer.Typer(
+    name="config",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Check and show the configuration, without starting anything.
+
+    It comes from config.yaml and .env (both optional) and the environment; docs/configuration.md explains every
+    setting.
+    """,
+)
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The file (default: CHATVAULT_CONFIG, else ./config.yaml if there is one).",
+    ),
+]
+_OURS = "unix:/simulated:/v1"
+
+
+@app.command("check")
+def check(config: File = None, as_json: AsJson = False) -> None:
+    """Check the configuration; show which providers and models were found. Exit status 2 if something is wrong, and
+    then every problem with its file and line.
+
+    \b
+    Examples:
+      chatvault config check
+      chatvault config check --config /etc/chatvault/config.yaml --json
+    """
+    try:
+        file, _, snapshot = _read(config)
+    except OperatorError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"ok": False, "problems": error.message.splitlines()}))
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "file": file, **_found(snapshot)}))
+        return
+    typer.echo(f"{file} is sound.\n" if file else "There is no config.yaml, and none is needed.\n")
+    typer.echo("Providers\n" + columns([["", *_row(one, snapshot)] for one in snapshot.providers.values()]))
+    if snapshot.models:
+        routes = [
+            ["", name, f"-> {one.provider}/{one.model or name}"] for name, one in snapshot.models.items()
+        ]
+        typer.echo("\nModels\n" + columns(routes))
+    typer.echo("\nEvery model can also be called as provider/model.")
+    if snapshot.default_provider:
+        typer.echo(f"A call that names no provider goes to {snapshot.default_provider}.")
+
+
+@app.command("show")
+def show(config: File = None, as_json: AsJson = False) -> None:
+    """Show all settings as they would hold, wherever they come from; secrets as ***.
+
+    \b
+    Examples:
+      chatvault config show
+      chatvault config show --json | jq .server.port
+    """
+    import msgspec
+    import yaml
+
+    file, settings, snapshot = _read(config)
+    view: dict[str, Any] = {"file": file}
+    for name in ("data_dir", "log_level", "server", "audit"):
+        view[name] = _whole(getattr(settings, name))
+    view |= {"providers": {name: _provider(one) for name, one in snapshot.providers.items()}}
+    view |= {
+        "models": {
+            name: {"provider": one.provider, "model": one.model or name}
+            for name, one in snapshot.models.items()
+        }
+    }
+    view |= {"default_provider": snapshot.default_provider}
+    view |= {"prices": {name: msgspec.to_builtins(one) for name, one in settings.prices.items()}}
+    typer.echo(
+        json.dumps(view) if as_json else yaml.safe_dump(view, sort_keys=False, allow_unicode=True).rstrip()
+    )
+
+
+def _read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
+    """The name of the file, the settings, and what they and the environment come to. Raises OperatorError."""
+    from chatvault.config.env import environment
+    from chatvault.config.load import find, load
+    from chatvault.pricing.book import PriceBook
+    from chatvault.providers.ollama import ollama_answers, ollama_url
+    from chatvault.providers.resolve import resolve
+
+    environ = environment(Path.cwd())
+    found = find(file, environ)
+    settings = load(file, environ, {})
+    ollama = ollama_answers(ollama_url(environ))
+    snapshot = resolve(settings, environ, ollama, _OURS, models=PriceBook().models)
+    return (None if found is None else str(found)), settings, snapshot
+
+
+def _found(snapshot: "Snapshot") -> dict[str, Any]:
+    return {
+        "providers": [
+            {"name": name, **_provider(one), "known_models": len(snapshot.known.get(name, ()))}
+            for name, one in snapshot.providers.items()
+        ],
+        "models": {name: f"{one.provider}/{one.model or name}" for name, one in snapshot.models.items()},
+        "default_provider": snapshot.default_provider,
+    }
+
+
+def _row(provider: "ProviderSnapshot", snapshot: "Snapshot") -> list[str]:
+    known = snapshot.known.get(provider.name, ())
+    names = f"{len(known)} models known, {known[0]} for one" if known else "any model"
+    return [
+        provider.name,
+        provider.kind,
+        _where(provider),
+        "with credentials" if provider.headers else "no credentials",
+        names,
+    ]
+
+
+def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:
+    view = {
+        "kind": provider.kind,
+        "base_url": _where(provider),
+        "headers": dict.fromkeys(provider.headers, "***"),
+    }
+    if provider.proxy:
+        scheme, _, rest = provider.proxy.partition("://")
+        view["proxy"] = f"{scheme}://{rest.rpartition('@')[2]}"
+    return {
+        **view,
+        "ca_file": provider.ca_file,
+        "stream_usage": provider.stream_usage,
+        "timeouts": _whole(provider.timeouts),
+    }
+
+
+def _where(provider: "ProviderSnapshot") -> str:
+    return "started with the gateway" if provider.base_url == _OURS else provider.base_url
+
+
+def _whole(value: Any) -> Any:
+    """A section with all of its settings, those that have their defaults too."""
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        return {name: _whole(getattr(value, name)) for name in value.__struct_fields__}
+    return list(value) if isinstance(value, tuple) else value
