@@ -47,6 +47,7 @@ async def test_a_start_closes_what_is_open_and_signs_all_heads(tmp_path: Path) -
     worker = open_writer(tmp_path)
     line = opened("lost")
     line.client = worker.private("lost", "client", {"address": "192.0.2.1"})
+    line.private = worker.private("lost", "request", {"metadata": {"team": "blue"}, "request": "{}"})
     worker.append(line)
     die(worker)
     living = open_writer(tmp_path, "worker1")
@@ -57,6 +58,9 @@ async def test_a_start_closes_what_is_open_and_signs_all_heads(tmp_path: Path) -
     assert row.client is not None
     kept = aside(read_private, keeper.writer.folder, keeper.writer.chain, 1, row.client)
     assert kept == {"address": "192.0.2.1"}, "where the closing line looks for it"
+    assert row.private is not None
+    kept = aside(read_private, keeper.writer.folder, keeper.writer.chain, 1, row.private)
+    assert kept == {"metadata": {"team": "blue"}}
     signed = found[-1]
     assert isinstance(signed, Signed)
     assert signed.number == 1

@@ -39,6 +39,7 @@ async def lives(data: Path) -> None:
         for writer in (dead, alive):
             line = opened(f"{writer.writer}-{number}")
             line.client = writer.private(line.id, "client", {"address": "192.0.2.1"})
+            line.private = writer.private(line.id, "request", {"metadata": {"team": "blue"}})
             writer.append(line)
             end = closed(line.id)
             end.private = writer.private(line.id, "error", {"text": "what went wrong"})
@@ -125,7 +126,7 @@ def test_an_honest_journal_verifies_and_tells_its_unsigned_tails(fresh: Journal)
     assert tails["worker0"] == 0
     assert tails["control"] == 2, "the last signature itself, and what came after it"
     assert any(name.endswith(".gz") for name in fresh.files)
-    assert report.private == 28
+    assert report.private == 42
     assert report.erased == 0
     assert "VERIFIED" in report.text()
     assert "unsigned tail of 3" in report.text()

@@ -120,6 +120,9 @@ class JournalKeeper:
             for found in dead.interrupted:
                 if found.client is not None:
                     found.closed.client = self.writer.private(found.closed.id, "client", found.client)
+                if found.metadata is not None:
+                    kept = {"metadata": found.metadata}
+                    found.closed.private = self.writer.private(found.closed.id, "call", kept)
                 self.writer.append(found.closed)
                 settled.see(found.closed)
                 closed += 1

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatvault.audit.lines import Closed, Sealed
+from chatvault.audit.lines import Closed, Private, Sealed
 from chatvault.audit.reader import ChainReader, read_private
 from chatvault.audit.scan import Calls, Pending, Settled
 from chatvault.audit.segments import Segment, chains, reserve_path, take_lock
@@ -26,10 +26,12 @@ from chatvault.core.clock import now_us
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """A closing line to append, and who was at the other end, which is to be kept beside that line."""
+    """A closing line to append, and what is to be kept beside it: who was at the other end, and what the
+    client had said of itself."""
 
     closed: Closed
     client: dict[str, object] | None
+    metadata: object | None
 
 
 class DeadChain(msgspec.Struct, frozen=True):
@@ -104,7 +106,7 @@ class Recovery:
                     first = first or line.seq
                     last, digest = line.seq, raw[-67:-3].decode("ascii", "replace")
         found = [
-            Interrupted(_closed(chain, pending), self._client(chain, pending))
+            self._interrupted(chain, pending)
             for id, pending in calls.open.items()
             if (chain, id) not in self.settled.interrupted
         ]
@@ -113,10 +115,14 @@ class Recovery:
         )
         return DeadChain(chain, found, seal)
 
-    def _client(self, chain: str, pending: Pending) -> dict[str, object] | None:
-        if pending.opened.client is None:
-            return None
-        return read_private(self._folder, chain, pending.segment, pending.opened.client)
+    def _interrupted(self, chain: str, pending: Pending) -> Interrupted:
+        opened = pending.opened
+        client = self._private(chain, pending.segment, opened.client)
+        said = self._private(chain, pending.segment, opened.private) or {}
+        return Interrupted(_closed(chain, pending), client, said.get("metadata"))
+
+    def _private(self, chain: str, segment: int, private: Private | None) -> dict[str, object] | None:
+        return None if private is None else read_private(self._folder, chain, segment, private)
 
 
 def settled(folder: Path, listed: dict[str, list[Segment]], writer: str) -> Settled:

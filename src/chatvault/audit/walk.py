@@ -187,9 +187,7 @@ class Walk:
             self.said.append(Said(self._file, number, line))
         elif isinstance(line, Signed | Sealed):
             self.said.append(Said(self._file, number, line))
-        elif isinstance(line, Opened):
-            self._private(line.client, number)
-        elif isinstance(line, Closed | Refused):
+        elif isinstance(line, Opened | Closed | Refused):
             self._private(line.client, number)
             self._private(line.private, number)
 
