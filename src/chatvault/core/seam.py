@@ -29,8 +29,8 @@ FaultCode = Literal[
     "tls_failed",
     "proxy_failed",
     "stale_connection",  # a kept-alive connection died before a byte of the answer: safe to try again on a fresh one
-    "reset",  # the connection broke before or within the answer
-    "cut",  # the answer ended shorter than announced
+    "reset",  # the connection broke before the answer's head was whole
+    "cut",  # the answer ended, or its connection broke, before it was whole
     "surplus",  # the answer went on longer than announced
     "first_byte_timeout",
     "stalled",
@@ -72,7 +72,10 @@ class Exchange(Protocol):
         """Close the connection to the provider at once."""
 
     def send(self, data: bytes) -> bool:
-        """Pass on a part of a streamed request body. False: the provider is slow, wait for `writable`."""
+        """Pass on a part of a streamed request body. It is taken in any case, held if the connection is not there yet.
+
+        False: the provider is slow, wait for `writable`.
+        """
 
     def finish(self) -> None:
         """The streamed request body is whole."""

@@ -7,6 +7,7 @@ call's.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -17,16 +18,32 @@ from chatvault.core.seam import Answer, Fault, FaultCode, Head, Header, Request
 if TYPE_CHECKING:
     from chatvault.net.pool import Pool
 
+log = logging.getLogger(__name__)
+
 _NO_BODY: Final = frozenset((204, 304))
-_MAX_HEAD: Final = 256 << 10
+_MAX_OVERHEAD: Final = 256 << 10
+"""Bytes that may come without a byte of a body among them: heads, interim answers, trailers, chunk extensions."""
+_PROTOCOL: Final = b"HTTP/1."
 _JOIN: Final = 64 << 10
 """A body up to this size is copied behind its head and sent in one write."""
+
+
+class _Refused(Exception):
+    """What llhttp lets through and we don't. Raised in a callback of the parser, caught around it."""
+
+    def __init__(self, code: FaultCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
 
 
 class LiveExchange:
     """An attempt under way; the `Exchange` of the seam. It is made before its connection is there."""
 
     __slots__ = (
+        "_finished",
+        "_held",
+        "_pool",
         "active",
         "answer",
         "connection",
@@ -40,8 +57,9 @@ class LiveExchange:
     )
 
     def __init__(
-        self, request: Request, answer: Answer, now: float, writable: Callable[[], None] | None
+        self, pool: "Pool", request: Request, answer: Answer, now: float, writable: Callable[[], None] | None
     ) -> None:
+        self._pool = pool
         self.request = request
         self.answer = answer
         self.writable = writable
@@ -54,6 +72,9 @@ class LiveExchange:
         """When the pool last saw it active."""
         self.paused = False
         self.over = False
+        self._held: list[bytes] = []
+        """Parts of the request's body from before the connection was there."""
+        self._finished = False
 
     def pause(self) -> None:
         self.paused = True
@@ -70,6 +91,8 @@ class LiveExchange:
         if self.over:
             return
         self.over = True
+        self._held.clear()
+        self._pool.forget(self)
         if self.dialled is not None:
             self.dialled.cancel()
         if self.connection is not None:
@@ -77,11 +100,25 @@ class LiveExchange:
 
     def send(self, data: bytes) -> bool:
         self.active = True
-        return self.connection is not None and self.connection.send_body(data)
+        if self.connection is not None:
+            return self.connection.send_body(data)
+        if self.over:
+            return True
+        self._held.append(data)
+        return False
 
     def finish(self) -> None:
+        self._finished = True
         if self.connection is not None:
             self.connection.finish_body()
+
+    def send_held(self, connection: "UpstreamConnection") -> None:
+        """The connection is there: what was held goes out."""
+        held, self._held = self._held, []
+        for data in held:
+            connection.send_body(data)
+        if self._finished:
+            connection.finish_body()
 
     def fail(self, code: FaultCode, detail: str) -> None:
         """End it with a fault, and close its connection. Nothing more is heard."""
@@ -95,13 +132,15 @@ class UpstreamConnection(asyncio.Protocol):
     """`served` counts the answers it has given in full."""
 
     __slots__ = (
+        "_bodily",
         "_complete",
         "_eof_body",
         "_exchange",
-        "_head_bytes",
         "_headers",
         "_informational",
         "_keep",
+        "_opening",
+        "_overhead",
         "_parser",
         "_pool",
         "_reading",
@@ -128,11 +167,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.lost = False
 
     def _reset(self) -> None:
-        self._keep = False
-        self._complete = self._eof_body = self._informational = self._sent = self._told = self.received = (
-            self.flowing
-        ) = False
-        self._head_bytes = 0
+        self._bodily = self._complete = self._eof_body = self._informational = self._keep = False
+        self._sent = self._told = self.received = self.flowing = False
+        self._opening = b""
+        self._overhead = 0
+
+    @property
+    def usable(self) -> bool:
+        return not self.lost and not self._transport.is_closing()
 
     # --- what the pool and the exchange ask
 
@@ -154,29 +196,35 @@ class UpstreamConnection(asyncio.Protocol):
                 self._transport.writelines([head, *([body] if isinstance(body, bytes) else body)])
         if exchange.paused:
             self.pause_reading()
-        if body is None and exchange.writable is not None and self._writable:
+        if body is None:
+            exchange.send_held(self)
+            if self._writable:
+                self._pool.soon(self._tell_writable, exchange)
+
+    def _tell_writable(self, exchange: LiveExchange) -> None:
+        if self._exchange is exchange and exchange.writable is not None and not self._sent:
             exchange.writable()
 
     def send_body(self, data: bytes) -> bool:
         request = self._exchange.request if self._exchange is not None else None
-        if request is None or self.lost:
+        if request is None or self.lost or not data:
             return True
         self._transport.write(data if request.length is not None else b"%x\r\n%s\r\n" % (len(data), data))
         return self._writable
 
     def finish_body(self) -> None:
-        if self._exchange is not None and not self.lost:
+        if self._exchange is not None and not self.lost and not self._sent:
             self._sent = True
             if self._exchange.request.length is None:
                 self._transport.write(b"0\r\n\r\n")
 
     def pause_reading(self) -> None:
-        if self._reading and not self.lost:
+        if self._reading and self.usable:
             self._reading = False
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._reading and not self.lost:
+        if not self._reading and self.usable:
             self._reading = True
             self._transport.resume_reading()
 
@@ -185,7 +233,6 @@ class UpstreamConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.connection = None
-            self._pool.forget(exchange)
         self.lost = True
         self._transport.abort()
 
@@ -199,28 +246,54 @@ class UpstreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        if self._exchange is not None and self._exchange.writable is not None and not self._sent:
-            self._exchange.writable()
+        if self._exchange is not None:
+            self._tell_writable(self._exchange)
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
             self.abandon()
             return
-        exchange.active = True
         self.received = True
+        self._bodily = False
         try:
+            if len(self._opening) < len(_PROTOCOL):
+                self._check_opening(data)
             self._parser.feed_data(data)
+        except _Refused as refused:
+            exchange.fail(refused.code, refused.detail)
+        except httptools.HttpParserCallbackError as error:
+            self._callback_failed(exchange, error)
         except httptools.HttpParserUpgrade:
             exchange.fail("protocol_error", "the provider switched protocols")
-            return
         except httptools.HttpParserError as error:
-            exchange.fail(
-                "surplus" if self._complete else "protocol_error", f"{type(error).__name__}: {error}"
-            )
+            code: FaultCode = "surplus" if self._complete else "protocol_error"
+            exchange.fail(code, f"{type(error).__name__}: {error}")
+        else:
+            if self._complete:
+                self._finish()
+            elif self._bodily:
+                exchange.active = True
+                self._overhead = 0
+            else:
+                self._overhead += len(data)
+                if self._overhead > _MAX_OVERHEAD:
+                    exchange.fail("protocol_error", "the answer's head or trailer is too large")
+
+    def _check_opening(self, data: bytes) -> None:
+        """An answer begins with its status line; llhttp would skip empty lines, and take other protocols' names."""
+        self._opening += data[: len(_PROTOCOL) - len(self._opening)]
+        if not _PROTOCOL.startswith(self._opening):
+            raise _Refused("protocol_error", f"the answer does not begin as HTTP/1 does: {data[:40]!r}")
+
+    def _callback_failed(self, exchange: LiveExchange, error: httptools.HttpParserCallbackError) -> None:
+        cause = error.__context__
+        if isinstance(cause, _Refused):
+            exchange.fail(cause.code, cause.detail)
             return
-        if self._complete:
-            self._finish()
+        # Whoever hears the answer failed at it: the call has to end all the same, and the log says why.
+        log.error("an answer could not be passed on", exc_info=cause or error)
+        exchange.fail("protocol_error", f"the gateway failed at the answer: {type(cause).__name__}")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
@@ -241,36 +314,39 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._complete:
-            raise ValueError("bytes after the end of the answer")
+            raise _Refused("surplus", "bytes after the end of the answer")
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > _MAX_HEAD:
-            raise ValueError("the answer's head is too large")
-        self._headers.append((name.lower(), value))
+        if not self._told:  # a trailer is dropped: it says nothing that may change a head
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        exchange = self._exchange
+        exchange, parser = self._exchange, self._parser
         if exchange is None:
             return
-        if 100 <= status < 200:
+        status = parser.get_status_code()
+        if status == 101 or not 100 <= status < 600 or parser.get_http_version() not in ("1.1", "1.0"):
+            raise _Refused("protocol_error", f"status {status} under HTTP/{parser.get_http_version()}")
+        if status < 200:
             self._informational = True
             return
         length, chunked = _framing(self._headers)
-        bodiless = exchange.request.method == b"HEAD" or status in _NO_BODY
+        head_only = exchange.request.method == b"HEAD"
+        bodiless = head_only or status in _NO_BODY
         self._eof_body = length is None and not chunked and not bodiless
         self._told = True
+        self._complete = head_only
         exchange.answer.head(Head(status, self._headers, 0 if bodiless else length))
-        if exchange.request.method == b"HEAD":
-            self._complete = True
 
     def on_body(self, data: bytes) -> None:
         exchange = self._exchange
-        if exchange is not None:
-            self.flowing = True
-            exchange.answer.body(data)
+        if exchange is None:
+            return
+        if self._complete:
+            raise _Refused("surplus", "a body behind the answer to HEAD")
+        self.flowing = self._bodily = True
+        exchange.answer.body(data)
 
     def on_message_complete(self) -> None:
         if self._informational:
@@ -307,5 +383,7 @@ def _framing(headers: list[Header]) -> tuple[int | None, bool]:
         if name == b"content-length":
             length = int(value)
         elif name == b"transfer-encoding":
-            chunked = value.lower().endswith(b"chunked")
-    return (None if chunked else length), chunked
+            if chunked or value.lower() != b"chunked":
+                raise _Refused("protocol_error", f"transfer-encoding {value[:40]!r}")
+            chunked = True
+    return length, chunked

@@ -7,7 +7,9 @@ import msgspec
 
 from chatvault.core.errors import OperatorError
 
-_URL: Final = re.compile(r"(https?)://([A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(/[!-~]*)?")
+_URL: Final = re.compile(
+    r"(https?)://([A-Za-z0-9.\-_]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(/[^?#\x00-\x20\x7f-\U0010ffff]*)?"
+)
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -5,16 +5,19 @@ looks at all that is under way, so that a packet costs no timer.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Final
 
 from chatvault.config.schema import Timeouts
 from chatvault.core.errors import UpstreamError
-from chatvault.core.seam import Answer, Request
+from chatvault.core.seam import Answer, FaultCode, Request
 from chatvault.net.connection import LiveExchange, UpstreamConnection
 from chatvault.net.origin import Origin
 from chatvault.net.proxy import Proxy, open_tunnel
+
+log = logging.getLogger(__name__)
 
 KEEP_IDLE: Final = 30.0
 """Seconds a free connection is kept. Shorter than what servers keep (nginx 75 s, uvicorn 5 s is the
@@ -76,18 +79,21 @@ class Pool:
 
         For a request whose body is streamed, `writable` is called whenever the provider takes more of it.
         """
-        exchange = LiveExchange(request, answer, self._loop.time(), writable)
+        exchange = LiveExchange(self, request, answer, self._loop.time(), writable)
         self._live.add(exchange)
         free = self._free
         while free and not fresh:
             connection = free.pop()
-            if not connection.lost:
+            if connection.usable:
                 connection.start(exchange)
                 return exchange
-        exchange.dialled = self._loop.create_task(
-            self._dial(exchange)
-        )  # owned: cancelled by the exchange, or by close()
+        # Owned by the exchange, which cancels it when it is itself cancelled, by close() if nobody else does.
+        exchange.dialled = self._loop.create_task(self._dial(exchange))
         return exchange
+
+    def soon(self, callback: Callable[[LiveExchange], None], exchange: LiveExchange) -> None:
+        """Call back from the event loop, not from within what is running."""
+        self._loop.call_soon(callback, exchange)
 
     def release(self, connection: UpstreamConnection, exchange: LiveExchange, *, keep: bool) -> None:
         """The connection has answered in full."""
@@ -139,30 +145,32 @@ class Pool:
 
     async def _dial(self, exchange: LiveExchange) -> None:
         limit = self._timeouts.connect
+        code: FaultCode
         try:
             async with asyncio.timeout(limit):
                 connection = await self._connect()
         except TimeoutError:
-            exchange.dialled = None
-            exchange.fail("connect_timeout", f"no connection within {limit:g} s")
+            code, detail = "connect_timeout", f"no connection within {limit:g} s"
         except ssl.SSLError as error:
-            exchange.dialled = None
-            exchange.fail("tls_failed", str(error))
+            code, detail = "tls_failed", str(error)
         except UpstreamError as error:
-            exchange.dialled = None
-            exchange.fail("proxy_failed", error.message)
+            code, detail = "proxy_failed", error.message
         except OSError as error:
-            exchange.dialled = None
-            exchange.fail("connect_failed", str(error))
+            code, detail = "connect_failed", str(error)
+        except Exception as error:  # the border of a task: its call has to end
+            log.exception("a connection to %s could not be made", self.origin.host)
+            code, detail = "connect_failed", f"{type(error).__name__}: {error}"
         else:
             exchange.dialled = None
             if exchange.over:
                 connection.abandon()
-            else:
+            elif connection.usable:
                 connection.start(exchange)
-        finally:
-            if exchange.over:
-                self._live.discard(exchange)
+            else:
+                exchange.fail("reset", "the provider closed the connection as soon as it was there")
+            return
+        exchange.dialled = None
+        exchange.fail(code, detail)
 
     async def _connect(self) -> UpstreamConnection:
         origin, loop = self.origin, self._loop

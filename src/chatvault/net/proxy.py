@@ -54,9 +54,11 @@ class _Connecting(asyncio.Protocol):
         if self._ready.done():
             return
         match = _STATUS.match(self._head)
-        if b"\r\n\r\n" in self._head and match is not None:
+        end = self._head.find(b"\r\n\r\n")
+        refused = match is not None and match[1][:1] != b"2"
+        if match is not None and end >= 0 and (refused or end + 4 == len(self._head)):
             self._ready.set_result(int(match[1]))
-        elif b"\r\n\r\n" in self._head or len(self._head) > _MAX_HEAD:
+        elif end >= 0 or len(self._head) > _MAX_HEAD:
             self._ready.set_exception(UpstreamError("The proxy did not answer in HTTP.", code="proxy_failed"))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -72,7 +74,10 @@ async def open_tunnel(
     """
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[int] = loop.create_future()
-    transport, _ = await loop.create_connection(lambda: _Connecting(ready), proxy.host, proxy.port)
+    try:
+        transport, _ = await loop.create_connection(lambda: _Connecting(ready), proxy.host, proxy.port)
+    except OSError as error:
+        raise UpstreamError(f"The proxy cannot be reached: {error}.", code="proxy_failed") from error
     try:
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
         target = f"{host}:{origin.port}".encode()
@@ -83,6 +88,8 @@ async def open_tunnel(
             raise UpstreamError(
                 f"The proxy answered {status} to CONNECT {target.decode()}.", code="proxy_failed"
             )
+        if transport.is_closing():
+            raise UpstreamError("The proxy closed the tunnel at once.", code="proxy_failed")
         connection = make()
         if context is None:
             transport.set_protocol(connection)
