@@ -8,13 +8,21 @@ every ending passes `settle` once, and what was opened is closed there.
 """
 
 import logging
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 from chatvault.access.grant import Grant
 from chatvault.audit.lines import Attempted, Private
 from chatvault.core.clock import now_us
-from chatvault.core.errors import ChatVaultError, ClientError, GatewayError, JournalError, OperatorError
+from chatvault.core.errors import (
+    ChatVaultError,
+    ClientError,
+    GatewayError,
+    JournalError,
+    OperatorError,
+    Timeout,
+)
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head, Request
 from chatvault.core.states import State
@@ -216,7 +224,22 @@ class Call:
         self.stage = "opened"
         self._keeps = self.worker.snapshot.audit.bodies == "full"
         self.worker.calls.add(self)
-        journal.when_durable(self._send)
+        self._once_durable(self._send)
+
+    def _once_durable(self, then: Callable[[], None]) -> None:
+        """Go on when the record is as durable as configured: at once, or after the disk has said so."""
+        self.worker.journal.when_durable(then, self._not_durable)
+
+    def _not_durable(self, error: JournalError) -> None:
+        """The disk would not keep the record: the call does not go out, or its answer is not shown as whole."""
+        refusal = self.worker.refusals.no_journal(error)
+        if self.stage != "settled":
+            self.fail("gateway_error", refusal)
+        elif self.connection.call is self:
+            if self.status and self.connection.begun:
+                self.connection.break_answer()
+            else:
+                self._answer(*error_answer(refusal))
 
     def _send(self, *, fresh: bool = False) -> None:
         if self.stage != "opened":
@@ -298,7 +321,7 @@ class Call:
             if self.worker.snapshot.audit.on_failure == "refuse":
                 self.fail("gateway_error", self.worker.refusals.no_journal(error))
                 return
-        self.worker.journal.when_durable(lambda: self._send(fresh=True))
+        self._once_durable(lambda: self._send(fresh=True))
 
     def first_byte(self) -> None:
         """The first event, or the whole, of the answer is there."""
@@ -362,7 +385,7 @@ class Call:
             self.keep_body(last)
         self.settle(self.outcome.state or "completed")
         if not self.outcome.muted:
-            self.worker.journal.when_durable(lambda: self._last_byte(last))
+            self._once_durable(lambda: self._last_byte(last))
 
     def _last_byte(self, last: bytes) -> None:
         if self.connection.call is self:
@@ -375,7 +398,7 @@ class Call:
         lines = self.lines(head)
         self.settle(self.outcome.state or "completed")
         if not self.outcome.muted:
-            self.worker.journal.when_durable(lambda: self._answer(head.status, lines, body))
+            self._once_durable(lambda: self._answer(head.status, lines, body))
 
     def _answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         if self.connection.call is self:
@@ -495,3 +518,10 @@ def _unusable(provider: str) -> GatewayError:
         f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
         code="provider_unusable",
     )
+
+
+def _state_of(error: ChatVaultError) -> State:
+    """How a call ended whose error arose after it was opened, while its request was still coming in."""
+    if isinstance(error, Timeout):
+        return "client_gone"
+    return "gateway_error" if isinstance(error, GatewayError) else "ended_by_gateway"

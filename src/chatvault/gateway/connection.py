@@ -7,6 +7,8 @@ that `tick`, called twice a second, enforces: no timer is made for a call.
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, cast
@@ -28,6 +30,7 @@ _MAX_AHEAD: Final = 64 << 10
 """Bytes of a next request that may wait while a call is under way."""
 _LINGER: Final = 2.0
 """Seconds an answered connection whose request was not read to its end stays open, so that the answer arrives before the reset."""
+_RESET: Final = struct.pack("ii", 1, 0)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Reading = Literal["head", "body", "waiting", "lingering", "closed"]
@@ -151,11 +154,11 @@ class ClientConnection(asyncio.Protocol):
                     code="head_too_large",
                     status=431,
                 )
-            if data and not (65 <= data[0] <= 90):
+            if b"\n\n" in data or (data and not 65 <= data[0] <= 90 and data != b"\r"):
                 raise ClientError(
                     "Bad request: this is not HTTP. Speak plain HTTP/1.1 to this port.", code="bad_request"
                 )
-            if not self._ahead:
+            if data and not self._ahead:
                 self._deadline = self.worker.now() + limits.header_timeout
             self._ahead = data
             return
@@ -214,6 +217,11 @@ class ClientConnection(asyncio.Protocol):
             self._ahead = rest
             self._intake = None
             intake.whole()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a byte of the present answer's head has gone out."""
+        return self._begun and self._pending_head is None
 
     @property
     def _unread(self) -> bool:
@@ -278,6 +286,8 @@ class ClientConnection(asyncio.Protocol):
         self.call = None
         self._reading = "closed"
         if self._framed == -1:
+            # Nothing but a reset tells this client that its answer is not whole.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
         else:
             self._transport.close()
