@@ -41,6 +41,8 @@ class Attempt:
         if request_id is not None:
             outcome.upstream_id = request_id[:128].decode("latin-1")
         call.body_spent()
+        if head.status >= 400:
+            outcome.state, outcome.code = "upstream_error", "upstream_status"
         if 300 <= head.status < 400 and head.status != 304:
             call.fail(
                 "upstream_error",

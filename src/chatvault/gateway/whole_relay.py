@@ -78,8 +78,6 @@ class WholeRelay:
     def _refusal(self, head: Head, body: bytes) -> None:
         """The provider's own error: its status and its JSON pass; what is not JSON is put into the error shape."""
         call = self._call
-        call.outcome.state = "upstream_error"
-        call.outcome.code = "upstream_status"
         text = error_text(body)
         call.outcome.detail = text or body[:500].decode(errors="replace")
         kind = (field(head.headers, b"content-type") or b"").lower()
