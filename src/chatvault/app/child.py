@@ -1,4 +1,5 @@
-"""The entry of every process but the supervisor: `python -m chatvault.app FD`, where FD is its end of the link."""
+"""The entry of every process but the supervisor: `python -m chatvault.app FD`, where FD is its end of the
+link."""
 
 import asyncio
 import ctypes
@@ -22,12 +23,13 @@ from chatvault.core.errors import OperatorError
 Status = Callable[[dict[str, object]], None]
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
 _LAST_RESORT: Final = 5.0
 """Seconds a child may take to end after its supervisor died, before it ends itself."""
 
 
 class Life:
-    """How long this process goes on: until `stop` is set, by the supervisor, by a signal, or because the supervisor died."""
+    """How long this process goes on: until `stop` is set, by the supervisor or because the supervisor died."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -35,6 +37,7 @@ class Life:
         self.grace = 0.0
         self.on_reload: Callable[[], Awaitable[None]] | None = None
         self._reloads: set[asyncio.Task[None]] = set()
+        self._last_resort = False
 
     def tell(self, news: dict[str, object]) -> None:
         """Say something to the supervisor; if it is gone, its silence says more."""
@@ -49,9 +52,12 @@ class Life:
             while b"\n" in rest:
                 text, _, rest = rest.partition(b"\n")
                 self._take(decode_to_child(text))
-            data = await loop.sock_recv(self._link, 65536)
+            try:
+                data = await loop.sock_recv(self._link, 65536)
+            except OSError:  # reset: it died with words of ours unread
+                data = b""
             if not data:
-                self._orphaned()
+                self.orphaned()
                 return
             rest += data
 
@@ -66,9 +72,14 @@ class Life:
             self._reloads.add(task)
             task.add_done_callback(self._reloads.discard)
 
-    def _orphaned(self) -> None:
+    def orphaned(self) -> None:
+        """The supervisor is dead: nobody will start again what ends now, and the next gateway waits for the
+        end."""
         self.grace = 0.0
         self.stop.set()
+        if self._last_resort:
+            return
+        self._last_resort = True
         timer = threading.Timer(_LAST_RESORT, os._exit, (1,))
         timer.daemon = True
         timer.start()
@@ -84,21 +95,19 @@ async def _reload(reload: Callable[[], Awaitable[None]]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Run the child that the link asks for. The exit status is 0 after an orderly end, 1 when it could not do its work."""
+    """Run the child that the link asks for. The exit status is 0 after an orderly end, 1 when it could not do
+    its work."""
     link = socket.socket(fileno=int(argv[0]))
     link.set_inheritable(False)
     start, rest = _first_line(link)
     if start is None:
         return 1
-    _die_with_parent()
+    _settle_in(start)
     logging.basicConfig(
-        level=os.environ.get("CHATVAULT_LOG_LEVEL", "info").upper(),
+        level=start.log_level.upper(),
         stream=sys.stderr,
-        format=f"%(asctime)s %(levelname)s {start.kind}{start.number or ''} %(name)s: %(message)s",
+        format=f"%(asctime)s %(levelname)s {_name(start)} %(name)s: %(message)s",
     )
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal's Ctrl-C is for the supervisor, which ends us in order
     run = _runner()
     try:
         return run(_live(start, link, rest))
@@ -118,10 +127,20 @@ def _first_line(link: socket.socket) -> tuple[Start | None, bytes]:
     return (start, rest) if isinstance(start, Start) else (None, rest)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies. Elsewhere than on Linux the link's end has to do."""
+def _settle_in(start: Start) -> None:
+    """Leave signals to the supervisor, which ends us in order: a terminal's Ctrl-C and a service manager's
+    SIGTERM reach every process of the group, and calls are to have their grace. On Linux, take a name for
+    `ps` and `top`, and ask for SIGUSR1 when the supervisor dies; elsewhere the link's end has to do."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_NAME, f"cv-{_name(start)}".encode())
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+
+
+def _name(start: Start) -> str:
+    return f"worker{start.number}" if start.kind == "worker" else start.kind
 
 
 def _runner() -> Callable[[Any], int]:
@@ -135,19 +154,29 @@ def _runner() -> Callable[[Any], int]:
 async def _live(start: Start, link: socket.socket, rest: bytes) -> int:
     life = Life(link)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, life.stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, life.orphaned)
     watching = loop.create_task(life.watch(rest))  # owned: cancelled below
+    failed = 0
     try:
         await KINDS[start.kind](start, life)
-    except OperatorError as error:
-        life.tell({"failed": error.message, "code": error.code})
-        return 1
+    except* OperatorError as errors:
+        failed = 1
+        first = _first(errors)
+        life.tell({"failed": first.message, "code": first.code})
     finally:
         watching.cancel()
         await life.settle()
         with suppress(asyncio.CancelledError):
             await watching
-    return 0
+    return failed
+
+
+def _first(errors: BaseExceptionGroup[OperatorError]) -> OperatorError:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, OperatorError)
+    return found
 
 
 async def _worker(start: Start, life: Life) -> None:

@@ -31,9 +31,11 @@ print(answer.choices[0].message.content)'
 
 
 def show(text: str, data_dir: Path) -> str:
-    """Tokens go to a terminal, else into a file that only its owner may read. What to print instead is returned."""
+    """Tokens go to a terminal, else into a file that only its owner may read. What to print instead is
+    returned."""
     if sys.stdout.isatty():
         return text + "\nThese tokens are shown once. Keep them; `chatvault token create` makes more.\n"
     path = data_dir / "first-start.txt"
     write_private(path, text.encode())
-    return f"The first tokens and lines to try are in {path} (readable by you alone). Keep them, then remove the file.\n"
+    kept = f"The first tokens and lines to try are in {path} (readable by you alone)."
+    return f"{kept} Keep them, then remove the file.\n"

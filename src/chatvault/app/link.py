@@ -1,19 +1,22 @@
 """The link between the supervisor and a child: a socket pair, and a JSON text a line each way.
 
-The supervisor's first line holds the child's options. The child says when it is ready, and why it failed. The end of the link means that the
-other side is dead, so a child outlives its supervisor by no more than it takes to put its calls on record.
+The supervisor's first line holds the child's options. The child says when it is ready, and why it failed. The
+end of the link means that the other side is dead, so a child outlives its supervisor by no more than it takes
+to put its calls on record.
 """
 
 import msgspec
 
 
 class Start(msgspec.Struct, frozen=True, tag="start", tag_field="link"):
-    """What a child is to be. `options` is decoded by the child of that kind; `listeners` are inherited descriptors."""
+    """What a child is to be. `options` is decoded by the child of that kind; `listeners` are inherited
+    descriptors."""
 
     kind: str
     number: int
     options: msgspec.Raw
     listeners: dict[str, int] = {}
+    log_level: str = "info"
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop", tag_field="link"):

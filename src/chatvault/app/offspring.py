@@ -20,13 +20,38 @@ _PAUSES: Final = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the first, second, ... start after a death in quick succession."""
 _QUICK: Final = 10.0
 """A child that lived longer has died of something new."""
-_SECRETS: Final = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "DATABASE_URL")
+_PASSED: Final = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "VIRTUAL_ENV",
+)
+_PASSED_BEGIN: Final = (
+    "LC_",
+    "PYTHON",
+    "SSL_CERT_",
+    "OPENSSL_",
+    "OMP_",
+    "MALLOC_",
+    "LD_",
+    "DYLD_",
+    "COVERAGE_",
+)
+"""What a process needs that needs no secrets. A list of secrets would never be whole: any variable may hold
+one, by the operator's choice."""
 
 Told = Callable[[dict[str, object]], None]
 
 
 class Offspring:
-    """One place in the supervisor's family, filled again whenever its holder dies. `keeps_secrets`: it gets the whole environment."""
+    """One place in the supervisor's family, filled again whenever its holder dies. `secrets`: it gets the
+    whole environment."""
 
     def __init__(
         self,
@@ -91,19 +116,20 @@ class Offspring:
                 str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *start.listeners.values(), *self._keep),
-                env=None if self._secrets else _without_secrets(),
+                env=None if self._secrets else _plain_environment(),
             )
         self._process, self.pid, self._link = process, process.pid, ours
+        hearing = asyncio.create_task(self._hear(ours))  # owned: ended below
         try:
-            await asyncio.get_running_loop().sock_sendall(ours, line(start))
-            hearing = asyncio.create_task(self._hear(ours))  # owned: it ends with the link
+            with suppress(OSError):  # it is dead already
+                await asyncio.get_running_loop().sock_sendall(ours, line(start))
             code = await process.wait()
-            await hearing
+            await asyncio.wait({hearing}, timeout=1.0)  # its last words
             return code
-        except OSError:
-            return await process.wait()
         finally:
             self._link = None
+            hearing.cancel()
+            await asyncio.wait({hearing})
             ours.close()
             if process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -153,6 +179,7 @@ class Offspring:
                 process.kill()
 
 
-def _without_secrets() -> dict[str, str]:
-    """The environment for a process that needs none of its secrets."""
-    return {name: value for name, value in os.environ.items() if not name.upper().endswith(_SECRETS)}
+def _plain_environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name in _PASSED or name.startswith(_PASSED_BEGIN)
+    }

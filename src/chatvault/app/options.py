@@ -1,4 +1,5 @@
-"""What each process is told at its start. Secrets go over the link, never over a command line or into an environment."""
+"""What each process is told at its start. Secrets go over the link, never over a command line or into an
+environment."""
 
 import msgspec
 

@@ -37,7 +37,8 @@ def lock_data_dir(data_dir: Path) -> int:
             if time.monotonic() > until:
                 os.close(handle)
                 raise OperatorError(
-                    f"Another gateway uses the data folder {data_dir}. Stop it, or name another folder with --data-dir.",
+                    f"Another gateway uses the data folder {data_dir}. Stop it, or name another folder with "
+                    "--data-dir.",
                     code="data_dir_in_use",
                 ) from None
             time.sleep(0.05)

@@ -1,7 +1,9 @@
-"""`chatvault serve`: binds the ports, starts the processes, starts again what dies, drains on SIGTERM, reloads on SIGHUP.
+"""`chatvault serve`: binds the ports, starts the processes, starts again what dies, drains on SIGTERM,
+reloads on SIGHUP.
 
-It does nothing else, so there is little it could die of. Its children die with it: each holds an end of a link to it, and the lock on the data
-folder is inherited by all, so that the next gateway begins when the last of them is gone.
+It does nothing else, so there is little it could die of. Its children die with it: each holds an end of a
+link to it, and the lock on the data folder is inherited by all, so that the next gateway begins when the last
+of them is gone.
 """
 
 import asyncio
@@ -47,6 +49,8 @@ class Family:
         self.environ = environ
         self.data_dir = Path(config.data_dir).absolute()
         self.first: dict[str, str] | None = None
+        self.announce: Announce | None = None
+        """Set once all are ready: tokens that are made after that are told at once."""
         self.ollama = ollama_answers(ollama_url(environ))
         self._runtime = runtime_dir(self.data_dir)
         self._tiny = _free_port() if options.tiny else 0
@@ -82,6 +86,11 @@ class Family:
 
     # --- what each is told
 
+    def _start(
+        self, kind: str, told: msgspec.Struct, listeners: dict[str, int] | None = None, number: int = 0
+    ) -> Start:
+        return Start(kind, number, msgspec.Raw(encode(told)), listeners or {}, self.config.log_level)
+
     def _control(self) -> Start:
         told = ControlStart(
             data_dir=str(self.data_dir),
@@ -94,7 +103,7 @@ class Family:
             management_token=self.environ.get("MANAGEMENT_TOKEN") or None,
             snapshot=self.snapshot,
         )
-        return Start("control", 0, msgspec.Raw(encode(told)), {"admin": self.admin.fileno()})
+        return self._start("control", told, {"admin": self.admin.fileno()})
 
     def _place(self, number: int) -> Offspring:
         return Offspring(f"worker {number}", lambda: self._worker(number), _ignore, keep=(self._lock,))
@@ -105,17 +114,17 @@ class Family:
             runtime_dir=str(self._runtime),
             snapshot=Snapshot(version=0, server=self.config.server, audit=self.config.audit),
         )
-        return Start("worker", number, msgspec.Raw(encode(told)), {"data": self.data.fileno()})
+        return self._start("worker", told, {"data": self.data.fileno()}, number)
 
     def _recorder(self) -> Start:
-        return Start("recorder", 0, msgspec.Raw(encode(RecorderStart(data_dir=str(self.data_dir)))))
+        return self._start("recorder", RecorderStart(data_dir=str(self.data_dir)))
 
     def _fake(self) -> Start:
         self._fake_socket.unlink(missing_ok=True)
-        return Start("fake", 0, msgspec.Raw(encode(FakeStart(socket=str(self._fake_socket)))))
+        return self._start("fake", FakeStart(socket=str(self._fake_socket)))
 
     def _tiny_start(self) -> Start:
-        return Start("tiny", 0, msgspec.Raw(encode(TinyStart(port=self._tiny))))
+        return self._start("tiny", TinyStart(port=self._tiny))
 
     @property
     def _fake_socket(self) -> Path:
@@ -127,6 +136,7 @@ class Family:
         first = news.get("first")
         if isinstance(first, dict):
             self.first = {name: str(token) for name, token in first.items() if token is not None}
+            self.tell_first()
         if "reloaded" in news:
             log.info("the configuration was read again and is in use: %s", news["reloaded"])
         elif "reload_failed" in news:
@@ -135,6 +145,14 @@ class Family:
     def _recorder_said(self, news: dict[str, object]) -> None:
         if news.get("error"):
             log.error("the ledger: %s", news["error"])
+
+    def tell_first(self) -> None:
+        """Control makes the first tokens anew when it is killed between having made and having told them."""
+        if self.announce is None or self.first is None:
+            return
+        first, self.first = self.first, None
+        first["model"] = example_model(self.snapshot)
+        self.announce(self, first)
 
     # --- life
 
@@ -169,6 +187,7 @@ def _free_port() -> int:
 async def serve(options: ServeOptions, announce: Announce) -> int:
     """Run a gateway until SIGTERM or SIGINT. Raises OperatorError where it cannot start."""
     config, environ = read_config(options, Path.cwd())
+    logging.getLogger().setLevel(config.log_level.upper())
     family = Family(options, config, environ)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -202,10 +221,10 @@ async def _until_ready(family: Family, stop: asyncio.Event, announce: Announce) 
     await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if ready.done():
-        if family.first is not None:
-            family.first["model"] = example_model(family.snapshot)
-        announce(family, family.first)
-        family.first = None
+        family.announce = announce
+        if family.first is None:
+            announce(family, None)
+        family.tell_first()
         return
     ready.cancel()
     with suppress(asyncio.CancelledError):

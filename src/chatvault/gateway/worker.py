@@ -17,6 +17,7 @@ import msgspec
 from chatvault import __version__
 from chatvault.audit.lines import Priced, Private
 from chatvault.audit.writer import ChainWriter
+from chatvault.config.networks import Networks, parse_networks
 from chatvault.config.snapshot import Snapshot
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
@@ -68,6 +69,8 @@ class Worker:
         self.connections: set[ClientConnection] = set()
         self.calls: set[Call] = set()
         self.served = 0
+        self.trusted: Networks = ()
+        """Proxies whose `X-Forwarded-For` is believed."""
         self.held = 0
         """Bytes of request bodies in memory."""
         self.draining = False
@@ -97,6 +100,7 @@ class Worker:
         self.book = PriceBook(snapshot.prices)
         models = {name: (model.provider, model.model or name) for name, model in snapshot.models.items()}
         self.directory = Directory(models, snapshot.known, snapshot.providers, snapshot.default_provider)
+        self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.snapshot = snapshot
 
     def granted(self, answer: Granted) -> None:
@@ -156,8 +160,8 @@ class Worker:
     def client_of(self, connection: ClientConnection) -> Private | None:
         """Where the record says who is at the other end of a connection."""
         known, journal = connection.client, self.journal
-        if known is not None and known[0] == journal.segment:
-            return known[1]
+        if known is not None and known[0] == journal.segment and known[1] == connection.address:
+            return known[2]
         agent = connection.client_agent
         private = journal.private(
             "",
@@ -167,7 +171,7 @@ class Worker:
                 "user_agent": agent[:256].decode("latin-1") if agent is not None else None,
             },
         )
-        connection.client = (journal.segment, private)
+        connection.client = (journal.segment, connection.address, private)
         return private
 
     def journal_failed(self, error: JournalError) -> None:
@@ -194,13 +198,13 @@ class Worker:
             self.refusals.tick()
             self._old_pools = [upstream for upstream in self._old_pools if not upstream.pool.retire()]
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more, let open calls end, and end those that take too long."""
+    async def drain(self, seconds: Callable[[], float]) -> None:
+        """Take no more, let open calls end, and end those that take too long. `seconds` may say less after a while."""
         self.draining = True
         for connection in [*self.connections]:
             connection.drain()
-        until = self.now() + seconds
-        while self.calls and self.now() < until:
+        began = self.now()
+        while self.calls and self.now() < began + seconds():
             await asyncio.sleep(0.02)
         for call in [*self.calls]:
             call.end_by_gateway(
@@ -278,7 +282,7 @@ async def run(
             ready.cancel()
             if not stop.is_set():
                 await _serve(worker, options, status, stop)
-                await worker.drain(drain())
+                await worker.drain(drain)
             stopped.cancel()
             feed.cancel()
     finally:
