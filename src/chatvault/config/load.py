@@ -13,6 +13,7 @@ import yaml
 
 from chatvault.config.convert import convert
 from chatvault.config.env import PREFIX, overlay
+from chatvault.config.networks import parse_networks
 from chatvault.config.schema import Config
 from chatvault.config.tree import Branch, Items, Leaf, Tree, graft, planted
 from chatvault.core.errors import OperatorError
@@ -160,6 +161,10 @@ def _contradictions(config: Config) -> list[str]:
     """What is wrong only together."""
     server = config.server
     problems = []
+    try:
+        parse_networks(server.trusted_proxies)
+    except ValueError as error:
+        problems.append(f"server.trusted_proxies: {error}; name addresses or networks, as 10.0.0.0/8")
     if server.port and (server.host, server.port) == (server.admin_host, server.admin_port):
         problems.append(f"server.port and server.admin_port are both {server.port}; they must differ")
     if server.max_body > server.max_bodies:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from chatvault.config.networks import client_address
 from chatvault.core.errors import ChatVaultError, ClientError, GatewayError, Timeout, TooLarge
 from chatvault.gateway.answers import error_answer, status_line
 from chatvault.gateway.call import Call
@@ -48,6 +49,7 @@ class ClientConnection(asyncio.Protocol):
         "_intake",
         "_left",
         "_paused",
+        "_peer",
         "_pending_head",
         "_reading",
         "_stuck",
@@ -62,9 +64,9 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, worker: "Worker") -> None:
         self.worker = worker
         self.call: Call | None = None
-        self.address = ""
-        self.client: tuple[int, Private] | None = None
-        """Where the record says who this is, and the segment that is in; written with the connection's first call."""
+        self.address = self._peer = ""
+        self.client: tuple[int, str, Private] | None = None
+        """The segment, the address, and where the record says who this is; written with the first call."""
         self.client_agent: bytes | None = None
         self._ahead = b""
         self._intake: Intake | None = None
@@ -83,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self.address = peer[0] if isinstance(peer, tuple) else "unix"
+        self.address = self._peer = peer[0] if isinstance(peer, tuple) else "unix"
         self.worker.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -172,6 +174,9 @@ class ClientConnection(asyncio.Protocol):
         self._left = head.length or 0
         self._chunked = None if head.length is not None else ChunkedBody()
         self.client_agent = head.fields.get(b"user-agent")
+        if self.worker.trusted:
+            forwarded = head.fields.get(b"x-forwarded-for")
+            self.address = client_address(self._peer, forwarded, self.worker.trusted)
         self._ahead = data[end + 4 :]
         self.call = call = Call(self.worker, self, head)
         call.begin()
