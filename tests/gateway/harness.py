@@ -28,7 +28,7 @@ from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 from chatvault.fake import FakeProvider
 from chatvault.fake.stats import Stats
 from chatvault.gateway.worker import Worker, WorkerOptions, run
-from tests.fake.raw import Heard, converse, written
+from tests.fake.raw import Heard, written
 from tests.gateway.feed import Control, control
 from tests.gateway.records import Records
 
@@ -117,6 +117,34 @@ class Gate:
 
     async def aclose(self) -> None:
         await self._stack.aclose()
+
+
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, *, quiet: float | None = None
+) -> Heard:
+    """Sends `request` over a connection that stands, and listens until the answer is whole, the connection ends, or `quiet` seconds pass."""
+    heard, loop = Heard(), asyncio.get_running_loop()
+    begun, size, length, tail = loop.time(), 0, -1, b""
+    writer.write(request)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                packet = await asyncio.wait_for(reader.read(1 << 18), quiet)
+            except TimeoutError:
+                break
+            except ConnectionResetError:
+                heard.ended = "reset"
+                break
+            if not packet:
+                heard.ended = "eof"
+                break
+            heard.packets.append((loop.time() - begun, packet))
+            size, tail = size + len(packet), (tail + packet)[-5:]
+            if length < 0 and b"\r\n\r\n" in heard.data:
+                length = len(heard.head) + 4 + int(heard.headers.get("content-length", 1 << 60))
+            if quiet is None and (size >= length >= 0 or tail == b"0\r\n\r\n") and heard.whole():
+                break
+    return heard
 
 
 async def until(true: Callable[[], object], timeout: float = 5.0) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chatvault.config.schema import ServerConfig
-from tests.fake.raw import chat, converse
-from tests.gateway.harness import CHAT, Gate, gateway, until
+from tests.fake.raw import chat
+from tests.gateway.harness import CHAT, Gate, converse, gateway, until
 from tests.gateway.records import Records
 
 BODY = b'{"model":"fake/echo","messages":[{"role":"user","content":"hello"}]}'

@@ -47,7 +47,9 @@ async def test_tokens_that_do_not_open(tmp_path: Path) -> None:
             gate.post(HELLO, authorization="Bearer "): "token_missing",
             gate.post(HELLO, authorization="Bearer sk-abcdef"): "token_malformed",
             gate.post(HELLO, authorization=f"Bearer {good[:-1]}"): "token_malformed",
-            gate.post(HELLO, authorization=f"Bearer {good[:-1]}{'a' if good[-1] != 'a' else 'b'}"): "token_malformed",
+            gate.post(
+                HELLO, authorization=f"Bearer {good[:-1]}{'a' if good[-1] != 'a' else 'b'}"
+            ): "token_malformed",
             gate.post(HELLO, authorization=f"Bearer {good.upper()}"): "token_malformed",
             gate.post(HELLO, token=unknown): "token_unknown",
             gate.post(HELLO, token=revoked): "token_revoked",
@@ -114,7 +116,9 @@ async def test_a_flood_of_refusals_is_counted_not_listed(tmp_path: Path) -> None
                 for _ in range(100):
                     head = await reader.readuntil(b"\r\n\r\n")
                     assert b" 401 " in head
-                    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+                    await reader.readexactly(
+                        int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                    )
     records = await records_of(gate)
     assert sum(line.count for line in records.refused) == 2000
     assert len(records.refused) <= 20
@@ -251,7 +255,9 @@ async def test_expectations(tmp_path: Path) -> None:
             assert b" 200 OK" in await reader.readuntil(b"\r\n\r\n")
         assert gate.fake.last is not None
         assert "expect" not in gate.fake.last.headers
-        refused = await gate.send(gate.get(CHAT, "POST", expect="100-continue", content_length="9", authorization=""))
+        refused = await gate.send(
+            gate.get(CHAT, "POST", expect="100-continue", content_length="9", authorization="")
+        )
         assert refused.status == 401
         odd = await gate.send(gate.post(HELLO, expect="the-moon"))
         assert (odd.status, code_of(odd)) == (417, "expectation_failed")
@@ -290,7 +296,13 @@ async def test_what_follows_a_compressed_body_is_refused(tmp_path: Path) -> None
 
 
 async def test_account_wide_endpoints_are_closed_and_can_be_opened(tmp_path: Path) -> None:
-    paths = ("/v1/files", "/v1/files/file_1/content", "/v1/batches", "/v1/responses/resp_1", "/v1/fine_tuning/jobs")
+    paths = (
+        "/v1/files",
+        "/v1/files/file_1/content",
+        "/v1/batches",
+        "/v1/responses/resp_1",
+        "/v1/fine_tuning/jobs",
+    )
     async with gateway(tmp_path) as gate:
         for path in (*paths, "/v1/anything/else"):
             heard = await gate.send(gate.get(path))
@@ -323,7 +335,9 @@ async def test_an_unknown_endpoint_that_names_a_model_passes(tmp_path: Path) -> 
         assert heard.status == 404
         assert gate.fake.last is not None
         assert gate.fake.last.path == "/v1/rerank"
-        heard = await gate.send(gate.post({"model": "nobody"}, "/v1/rerank", token=gate.control.token(models=("a",))))
+        heard = await gate.send(
+            gate.post({"model": "nobody"}, "/v1/rerank", token=gate.control.token(models=("a",)))
+        )
         assert heard.status == 403
     record = (await records_of(gate)).only()
     assert (record.endpoint, record.state) == ("other", "upstream_error")

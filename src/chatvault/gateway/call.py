@@ -179,7 +179,7 @@ class Call:
         self._open()
 
     def send_part(self, data: bytes) -> bool:
-        """A further part of an upload. False: wait for `_writable`."""
+        """A further part of an upload. False: the provider is slow, wait until it takes more."""
         if self._exchange is None:
             self._early = (self._early or b"") + data
             return False
@@ -187,21 +187,20 @@ class Call:
 
     def parts_sent(self) -> None:
         self._last = b""
-        if self._exchange is not None and self._early is None:
+        if self._exchange is not None:
             self._exchange.finish()
+
+    def _send_early(self, exchange: LiveExchange) -> None:
+        """What of the upload came before its exchange was there goes first."""
+        early, self._early = self._early, None
+        if early:
+            exchange.send(early)
+        if self._last is not None:
+            exchange.finish()
 
     def _writable(self) -> None:
         """The provider takes more of the upload."""
-        exchange, early = self._exchange, self._early
-        if exchange is None:
-            return
-        if early is not None:
-            self._early = None
-            if not exchange.send(early):
-                return
-        if self._last is not None:
-            exchange.finish()
-        else:
+        if self._exchange is not None and self._last is None:
             self.connection.resume_reading()
 
     # --- on record, then upstream
@@ -266,6 +265,7 @@ class Call:
             self._exchange = upstream.pool.start(request, attempt, fresh=fresh)
         else:
             self._exchange = upstream.pool.start(request, attempt, fresh=True, writable=self._upload_writable)
+            self._send_early(self._exchange)
         attempt.exchange = self._exchange
         if self._paused:
             self._exchange.pause()
