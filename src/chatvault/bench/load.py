@@ -51,7 +51,7 @@ class Run:
         self.begun = 0
         self.bad = 0
         self.took: list[float] = []
-        self.open = 0
+        self.open = order.connections
         self.idle = asyncio.Event()
 
     def more(self) -> bool:
@@ -74,7 +74,6 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's
         self._transport = cast(asyncio.Transport, transport)
-        self._run.open += 1
         self._next()
 
     def data_received(self, data: bytes) -> None:

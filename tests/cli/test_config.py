@@ -1,0 +1,97 @@
+"""The configuration, checked and shown from the shell."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import Result
+
+from chatvault.core.errors import OperatorError
+from chatvault.providers.rows import ROWS
+
+Run = Callable[..., Result]
+FILE = """\
+server:
+  port: 4040
+  drain_timeout: 5s
+providers:
+  openai:
+    api_key: sk-not-for-eyes
+    headers: {x-trace-key: also-secret}
+    proxy: http://user:hidden@127.0.0.1:3128
+  box:
+    base_url: http://127.0.0.1:8000/v1
+models:
+  fast: {provider: openai, model: gpt-4o-mini}
+prices:
+  box/*: {input: "0.5"}
+"""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No provider and no setting but those of the test."""
+    for row in ROWS.values():
+        for name in (*row.key_env, row.base_url_env):
+            if name:
+                monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def test_none_is_needed(chatvault: Run) -> None:
+    done = chatvault("config", "check")
+    assert done.exit_code == 0
+    assert "none is needed" in done.stdout
+    assert "started with the gateway" in done.stdout
+
+
+def test_a_sound_one(chatvault: Run, file: Path) -> None:
+    said = chatvault("config", "check").stdout
+    assert "config.yaml is sound" in said
+    assert "https://api.openai.com/v1" in said
+    assert "http://127.0.0.1:8000/v1" in said
+    assert "-> openai/gpt-4o-mini" in said
+    assert "goes to openai" in said
+    found = json.loads(chatvault("config", "check", "--json", "--config", str(file)).stdout)
+    assert found["ok"]
+    assert found["models"] == {"fast": "openai/gpt-4o-mini"}
+    assert [one["name"] for one in found["providers"]] == ["openai", "box"]
+    assert found["providers"][0]["known_models"] > 10
+
+
+def test_a_wrong_one(chatvault: Run, file: Path) -> None:
+    file.write_text(FILE.replace("port:", "prot:"))
+    done = chatvault("config", "check")
+    assert isinstance(done.exception, OperatorError)
+    assert "config.yaml:2" in done.exception.message
+    machine = chatvault("config", "check", "--json")
+    assert machine.exit_code == 2
+    said = json.loads(machine.stdout)
+    assert not said["ok"]
+    assert "port" in said["problems"][0]
+
+
+def test_show_is_whole_and_keeps_secrets(chatvault: Run, file: Path) -> None:
+    text = chatvault("config", "show")
+    machine = chatvault("config", "show", "--json")
+    for done in (text, machine):
+        for secret in ("sk-not-for-eyes", "also-secret", "hidden"):
+            assert secret not in done.stdout
+    shown = json.loads(machine.stdout)
+    assert shown == yaml.safe_load(text.stdout)
+    assert shown["server"]["port"] == 4040
+    assert shown["server"]["drain_timeout"] == 5
+    assert shown["audit"]["bodies"] == "none"
+    assert shown["providers"]["openai"]["headers"] == {"x-trace-key": "***", "authorization": "***"}
+    assert shown["providers"]["openai"]["proxy"] == "http://127.0.0.1:3128"
+    assert shown["prices"]["box/*"] == {"input": "0.5"}
