@@ -98,7 +98,7 @@ class Gateway:
         first = self.data / "first-start.txt"
         if first.exists():
             tokens = dict(_TOKEN.findall(first.read_text()))
-            self.token, self.management = tokens["Client"], tokens["Management"]
+            self.token, self.management = tokens["Client"], tokens.get("Management", "")
 
     async def wait(self, timeout: float = 20.0) -> int:
         """Its exit status, once it has ended by itself."""
@@ -164,7 +164,11 @@ class Gateway:
     async def client(self, token: str | None = None) -> AsyncIterator[httpx2.AsyncClient]:
         headers = {"authorization": f"Bearer {token or self.token}"}
         async with httpx2.AsyncClient(
-            base_url=f"{self.url}/v1", headers=headers, timeout=httpx2.Timeout(20.0), trust_env=False
+            base_url=f"{self.url}/v1",
+            headers=headers,
+            timeout=httpx2.Timeout(20.0),
+            trust_env=False,
+            verify=False,
         ) as client:
             yield client
 
@@ -172,7 +176,7 @@ class Gateway:
     async def operator(self) -> AsyncIterator[httpx2.AsyncClient]:
         headers = {"authorization": f"Bearer {self.management}"}
         async with httpx2.AsyncClient(
-            base_url=self.admin, headers=headers, timeout=httpx2.Timeout(20.0), trust_env=False
+            base_url=self.admin, headers=headers, timeout=httpx2.Timeout(20.0), trust_env=False, verify=False
         ) as client:
             yield client
 

@@ -32,16 +32,34 @@ def lock_data_dir(data_dir: Path) -> int:
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
         except OSError:
-            if time.monotonic() > until:
-                os.close(handle)
-                raise OperatorError(
-                    f"Another gateway uses the data folder {data_dir}. Stop it, or name another folder with "
-                    "--data-dir.",
-                    code="data_dir_in_use",
-                ) from None
-            time.sleep(0.05)
+            holder = _holder(handle)
+            if holder is None and time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            os.close(handle)
+            who = "Another gateway" if holder is None else f"Another gateway (process {holder})"
+            raise OperatorError(
+                f"{who} uses the data folder {data_dir}. Stop it, or name another folder with --data-dir.",
+                code="data_dir_in_use",
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        return handle
+
+
+def _holder(handle: int) -> int | None:
+    """The supervisor that has the lock; None where it is dead and its children are about to end, or unknown."""
+    text = os.pread(handle, 32, 0).strip()
+    if not text.isdigit():
+        return None
+    try:
+        os.kill(int(text), 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return int(text)
 
 
 def listen(host: str, port: int, setting: str) -> socket.socket:

@@ -9,6 +9,7 @@ of them is gone.
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from chatvault.app.offspring import Offspring
 from chatvault.app.options import ControlStart, FakeStart, RecorderStart, ServeOptions, TinyStart, WorkerStart
 from chatvault.app.place import listen, lock_data_dir
 from chatvault.app.settings import example_model, read_config, resolve_config
-from chatvault.config.runtime import runtime_dir
+from chatvault.config.runtime import runtime_dir, runtime_places
 from chatvault.config.schema import Config
 from chatvault.config.snapshot import Snapshot
 from chatvault.core.errors import OperatorError
@@ -52,13 +53,14 @@ class Family:
         self.announce: Announce | None = None
         """Set once all are ready: tokens that are made after that are told at once."""
         self.ollama = ollama_answers(ollama_url(environ))
-        self._runtime = runtime_dir(self.data_dir)
+        self._runtime = runtime_places(self.data_dir)[0]
         self._tiny = _free_port() if options.tiny else 0
         self.own = {"tiny": f"http://127.0.0.1:{self._tiny}/v1"} if options.tiny else {}
         if options.fake or (not options.tiny and fake_wanted(config, environ, self.ollama)):
             self.own["fake"] = f"unix:{self._fake_socket}:/v1"
         self.snapshot = resolve_config(config, environ, ollama=self.ollama, own=self.own)
         self._lock = lock_data_dir(self.data_dir)
+        self._runtime = runtime_dir(self.data_dir)
         server = config.server
         self.data = listen(server.host, server.port, "--port (server.port)")
         self.admin = listen(server.admin_host, server.admin_port, "--admin-port (server.admin_port)")
@@ -171,6 +173,7 @@ class Family:
             for extra in self.extras:
                 group.create_task(extra.stop(0, _PATIENCE))
         self.admin.close()
+        shutil.rmtree(self._runtime, ignore_errors=True)  # before the next gateway makes it
         os.close(self._lock)
 
 
@@ -216,19 +219,24 @@ async def serve(options: ServeOptions, announce: Announce) -> int:
 
 
 async def _until_ready(family: Family, stop: asyncio.Event, announce: Announce) -> None:
+    """Say that all serve, as soon as all do; return at once if it is to end before."""
     stopped = asyncio.create_task(stop.wait())
-    ready = asyncio.gather(*(member.ready.wait() for member in family.members))
-    await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if ready.done():
-        family.announce = announce
-        if family.first is None:
-            announce(family, None)
-        family.tell_first()
-        return
-    ready.cancel()
-    with suppress(asyncio.CancelledError):
-        await ready
+    ready = asyncio.create_task(_all_ready(family))
+    try:
+        await asyncio.wait((stopped, ready), return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            family.announce = announce
+            if family.first is None:
+                announce(family, None)
+            family.tell_first()
+    finally:
+        stopped.cancel()
+        ready.cancel()
+
+
+async def _all_ready(family: Family) -> None:
+    for member in family.members:
+        await member.ready.wait()
 
 
 async def _end(family: Family, hurry: asyncio.Event, grace: float) -> None:
