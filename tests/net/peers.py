@@ -1,4 +1,6 @@
-"""The two ends of a call: a provider that does to the byte what a test tells it, and an `Answer` that writes down what it hears."""
+"""The two ends of a call: a provider that does to the byte what a test tells it, and an `Answer` that writes down
+what it hears.
+"""
 
 import asyncio
 import re
@@ -167,7 +169,7 @@ async def provider(
 
 
 def answering(*answers: bytes, wait: float = 0.0) -> Handler:
-    """Answers each request of a connection in turn (the last one again and again), then waits for the client to leave."""
+    """Answers each request of a connection in turn, the last one again and again."""
 
     async def handle(peer: Peer) -> None:
         turn = 0

@@ -103,7 +103,9 @@ async def test_cancel_closes_the_upstream_within_50_ms(pools: Pools, stage: str)
         if stage != "dialling":
             await peer.request()
         if stage in ("head", "body"):
-            await peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n" + (b"x" if stage == "body" else b""))
+            await peer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n" + (b"x" if stage == "body" else b"")
+            )
         await peer.left()
         left.set()
 
@@ -145,7 +147,11 @@ async def storm(pools: Pools, calls: int, width: int, seed: int) -> None:
             number = re.search(rb"x-n: (\d+)", head)
             assert number is not None
             body = number[1] * 50
-            answer = b"HTTP/1.1 200 OK\r\nx-n: %s\r\ncontent-length: %d\r\n\r\n%s" % (number[1], len(body), body)
+            answer = b"HTTP/1.1 200 OK\r\nx-n: %s\r\ncontent-length: %d\r\n\r\n%s" % (
+                number[1],
+                len(body),
+                body,
+            )
             kind = int(number[1]) % 16
             if kind == 3:
                 await peer.write(answer[:-10])
@@ -162,7 +168,9 @@ async def storm(pools: Pools, calls: int, width: int, seed: int) -> None:
         async def call(number: int) -> None:
             nonlocal whole, cancelled
             heard = Heard()
-            exchange = pool.start(Request(b"POST", b"/", [(b"x-n", b"%d" % number)], b"x" * (number % 100)), heard)
+            exchange = pool.start(
+                Request(b"POST", b"/", [(b"x-n", b"%d" % number)], b"x" * (number % 100)), heard
+            )
             if number % 3 == 0:
                 for _ in range(dice.randrange(8)):
                     await asyncio.sleep(0)
@@ -190,7 +198,9 @@ async def storm(pools: Pools, calls: int, width: int, seed: int) -> None:
         assert cancelled > calls / 10
         # And it is as good as new.
         for number in range(width * 2):
-            heard = await ask(pool, Request(b"POST", b"/", [(b"x-n", b"%d" % (number * 16 + 1))], b""), fresh=True)
+            heard = await ask(
+                pool, Request(b"POST", b"/", [(b"x-n", b"%d" % (number * 16 + 1))], b""), fresh=True
+            )
             assert heard.data == b"%d" % (number * 16 + 1) * 50
         assert pool.retire()
         await soon(lambda: server.gone == server.dialled)
@@ -205,7 +215,9 @@ async def test_the_pool_is_healthy_after_a_long_storm_of_cancels(pools: Pools) -
     await storm(pools, 30_000, 100, seed=2)
 
 
-async def test_a_kept_connection_that_dies_before_it_answers_is_stale_and_a_fresh_one_is_not(pools: Pools) -> None:
+async def test_a_kept_connection_that_dies_before_it_answers_is_stale_and_a_fresh_one_is_not(
+    pools: Pools,
+) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         if peer.number == 1:
@@ -323,7 +335,10 @@ async def test_a_server_that_speaks_before_it_is_asked_is_not_listened_to(pools:
             [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: "] + [b"a" * 50_000] * 7,
             "protocol_error",
         ),
-        ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;"] + [b"a" * 50_000] * 7, "protocol_error"),
+        (
+            [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;"] + [b"a" * 50_000] * 7,
+            "protocol_error",
+        ),
     ],
 )
 async def test_what_is_no_whole_answer_is_a_fault_and_its_connection_is_not_used_again(
@@ -558,7 +573,9 @@ async def test_no_more_free_connections_are_kept_than_the_limit(pools: Pools) ->
         await soon(lambda: server.gone == 1)
 
 
-async def test_a_free_connection_is_closed_after_a_while(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_free_connection_is_closed_after_a_while(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chatvault.net.pool.KEEP_IDLE", 0.05)
     async with provider(answering(OK)) as server:
         pool = pools(server.port)
@@ -594,7 +611,9 @@ async def test_closing_cancels_what_is_under_way_and_retiring_does_not(pools: Po
         assert heard.code == "nothing"
 
 
-async def ticked(pools: Pools, port: int, limits: Timeouts, prepare: Callable[[Heard], None] | None = None) -> Heard:
+async def ticked(
+    pools: Pools, port: int, limits: Timeouts, prepare: Callable[[Heard], None] | None = None
+) -> Heard:
     pool, heard = pools(port, limits), Heard()
     if prepare is not None:
         prepare(heard)
