@@ -142,7 +142,7 @@ async def converse(
             size, tail = size + len(packet), (tail + packet)[-5:]
             if length < 0 and b"\r\n\r\n" in heard.data:
                 length = len(heard.head) + 4 + int(heard.headers.get("content-length", 1 << 60))
-            if quiet is None and (size >= length >= 0 or tail == b"0\r\n\r\n") and heard.whole():
+            if quiet is None and (size >= length >= 0 or tail.endswith(b"\r\n\r\n")) and heard.whole():
                 break
     return heard
 

@@ -110,10 +110,11 @@ class Worker:
         self.grants.forget(tokens)
 
     def revoke(self, tokens: tuple[str, ...]) -> None:
-        """Forget the tokens, and end what they have under way."""
+        """Forget the tokens, and end what they have under way: calls whose client has left, and calls whose body still comes, too."""
         self.grants.forget(tokens)
         gone = set(tokens)
-        for call in [*self.calls]:
+        coming = {connection.call for connection in self.connections if connection.call is not None}
+        for call in self.calls | coming:
             if call.grant is not None and call.grant.token in gone:
                 call.end_by_gateway(
                     PermissionDenied(
