@@ -51,8 +51,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 def ours(data: bytes) -> RequestHead | None:
     try:
         return parse_head(data)
-    except ClientError as error:
-        assert error.http_status in (400, 501)
+    except ClientError:
         return None
 
 

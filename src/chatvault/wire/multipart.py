@@ -63,9 +63,11 @@ class ModelField:
         self._data += data
         while self._step():
             pass
+        reached = self.span[0] if self.span is not None else self._at + len(self._data)
         if self.over:
             self._data.clear()
-        elif self.model is None and self._at + len(self._data) > self._max:
+            reached = reached if self.span is not None else 0
+        if reached > self._max:
             raise TooLarge(
                 f"The form holds no field 'model' in its first {self._max} bytes. Put 'model' before the file.",
                 code="model_not_found",
@@ -177,17 +179,17 @@ class ModelField:
 
 def _boundary(content_type: bytes) -> bytes:
     match = _CONTENT_TYPE.fullmatch(content_type)
-    found: list[bytes] = [
-        quoted or plain.rstrip(b" \t")
+    found: list[tuple[bytes, bytes]] = [
+        (name, quoted or plain.rstrip(b" \t"))
         for name, quoted, plain in (_TYPE_PARAMETER.findall(match[1]) if match is not None else ())
-        if name.rstrip().lower().startswith(b"boundary")
+        if name.lower().startswith(b"boundary")
     ]
-    if len(found) != 1 or _BOUNDARY.fullmatch(found[0]) is None:
+    if len(found) != 1 or len(found[0][0]) != len("boundary") or _BOUNDARY.fullmatch(found[0][1]) is None:
         raise ClientError(
             "The multipart content-type has no boundary, or not a plain one. Let your HTTP library set it.",
             code="bad_multipart",
         )
-    return found[0]
+    return found[0][1]
 
 
 def _part(head: bytes) -> tuple[str | None, bytes]:
