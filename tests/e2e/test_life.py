@@ -7,7 +7,6 @@ import signal
 import stat
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -16,7 +15,8 @@ import pytest
 from chatvault.config.runtime import runtime_places
 from chatvault.fake import FakeProvider
 from tests.e2e.conftest import KEY, Begin, configured
-from tests.e2e.gateway import Gateway, chat, environment_of, events, eventually
+from tests.e2e.gateway import Gateway, chat, environment_of, eventually
+from tests.e2e.streams import Stream
 
 LONG = "sim/pace-50ms+events-400"
 
@@ -103,70 +103,47 @@ async def test_it_is_ready_soon_and_help_is_quick(gateway: Gateway) -> None:
     assert took < 2.0
 
 
-async def stream_beside(gateway: Gateway, model: str) -> tuple[asyncio.Task[str], str]:
-    """A stream that has begun: the task that reads it, and the call's id."""
-    begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def read() -> str:
-        text = ""
-        with suppress(httpx2.RemoteProtocolError):  # a broken stream does not end as a whole one does
-            async with (
-                gateway.client() as client,
-                client.stream("POST", "/chat/completions", json=chat(model, stream=True)) as answer,
-            ):
-                async for part in answer.aiter_text():
-                    text += part
-                    if not begun.done():
-                        begun.set_result(answer.headers["x-request-id"])
-        return text
-
-    task = asyncio.create_task(read())
-    await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
-    return task, begun.result()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_stop_lets_streams_end_within_the_grace_even_if_the_signal_reaches_every_process(
     begin: Begin, number: signal.Signals
 ) -> None:
     gateway = await begin(drain="10s")
-    task, id = await stream_beside(gateway, "sim/pace-20ms+events-60")
+    stream = await Stream.begin(gateway, "sim/pace-20ms+events-60")
     os.killpg(gateway.pid, number)  # as a terminal and a service manager do
-    text = await asyncio.wait_for(task, 15)
-    assert events(text)[-1] == "[DONE]"
+    assert (await stream.rest())[-1] == "[DONE]"
     assert await gateway.wait() == 0
     rows = {row["id"]: row["state"] for row in await gateway.rows()}
-    assert rows == {id: "completed"}
+    assert rows == {stream.id: "completed"}
     assert "starting it again" not in gateway.said("err")
 
 
 async def test_streams_that_outlast_the_grace_end_with_an_error_event(begin: Begin) -> None:
     gateway = await begin(drain="500ms")
-    task, id = await stream_beside(gateway, LONG)
+    stream = await Stream.begin(gateway, LONG)
     began = time.monotonic()
     gateway.signal(signal.SIGTERM)
     await asyncio.sleep(0.15)
     async with httpx2.AsyncClient() as stranger:
         with pytest.raises(httpx2.ConnectError):
             await stranger.get(f"{gateway.url}/health")
-    last = events(await asyncio.wait_for(task, 10))[-1]
+    last = (await stream.rest())[-1]
     assert last["error"]["code"] == "draining"
     assert await gateway.wait() == 0
     assert 0.4 < time.monotonic() - began < 6
     [row] = await gateway.rows()
-    assert (row["id"], row["state"], row["usage_source"]) == (id, "ended_by_gateway", "estimated")
+    assert (row["id"], row["state"], row["usage_source"]) == (stream.id, "ended_by_gateway", "estimated")
     await gateway.verify()
 
 
 async def test_a_second_signal_takes_the_grace_away(begin: Begin) -> None:
     gateway = await begin(drain="60s")
-    task, id = await stream_beside(gateway, LONG)
+    stream = await Stream.begin(gateway, LONG)
     gateway.signal(signal.SIGTERM)
     await asyncio.sleep(0.2)
-    assert not task.done()
+    assert not stream.done
     assert await gateway.stop(signal.SIGTERM, 10) == 0
-    assert events(await asyncio.wait_for(task, 5))[-1]["error"]["code"] == "draining"
-    assert [(row["id"], row["state"]) for row in await gateway.rows()] == [(id, "ended_by_gateway")]
+    assert (await stream.rest())[-1]["error"]["code"] == "draining"
+    assert [(row["id"], row["state"]) for row in await gateway.rows()] == [(stream.id, "ended_by_gateway")]
 
 
 async def test_a_changed_configuration_is_taken_over_whole_or_not_at_all(
@@ -178,7 +155,7 @@ async def test_a_changed_configuration_is_taken_over_whole_or_not_at_all(
             return {model["id"] for model in (await client.get("/models")).json()["data"]}
 
         assert "mine" not in await names()
-        task, _ = await stream_beside(gateway, "sim/pace-20ms+events-60")
+        stream = await Stream.begin(gateway, "sim/pace-20ms+events-60")
         gateway.configure(configured(provider, "models:\n  mine: {provider: sim, model: echo}\n"))
         gateway.signal(signal.SIGHUP)
         await eventually(lambda: "is in use" in gateway.said("err"))
@@ -189,7 +166,7 @@ async def test_a_changed_configuration_is_taken_over_whole_or_not_at_all(
         assert "modles" in gateway.said("err")
         assert "mine" in await names()
         assert (await client.post("/chat/completions", json=chat("mine"))).status_code == 200
-        assert events(await asyncio.wait_for(task, 10))[-1] == "[DONE]"
+        assert (await stream.rest())[-1] == "[DONE]"
 
 
 async def test_processes_that_need_no_secrets_have_none_in_their_environment(
@@ -219,17 +196,17 @@ async def test_processes_that_need_no_secrets_have_none_in_their_environment(
 async def test_children_end_with_a_killed_supervisor_and_the_next_start_works_at_once(
     gateway: Gateway,
 ) -> None:
-    task, id = await stream_beside(gateway, LONG)
+    stream = await Stream.begin(gateway, LONG)
     gateway.signal(signal.SIGKILL)
     began = time.monotonic()
     await gateway.wait()
     await gateway.start()
     print(f"serves again {time.monotonic() - began:.2f} s after the supervisor was killed")
-    assert events(await asyncio.wait_for(task, 5))[-1]["error"]["code"] == "draining"
+    assert (await stream.rest())[-1]["error"]["code"] == "draining"
     assert len(gateway.family()) == 3
     async with gateway.client() as client:
         assert (await client.post("/chat/completions", json=chat("sim/echo"))).status_code == 200
-    assert [row["state"] for row in await gateway.level() if row["id"] == id] == ["ended_by_gateway"]
+    assert [row["state"] for row in await gateway.level() if row["id"] == stream.id] == ["ended_by_gateway"]
     await gateway.verify()
 
 
