@@ -68,10 +68,14 @@ def test_filters(run: Run, calls: list[dict[str, object]]) -> None:
 def test_an_unknown_cost_is_never_counted_as_nothing(
     run: Run, gateway: OwnGateway, calls: list[dict[str, object]]
 ) -> None:
-    call(gateway, gateway.token("usage")["token"], "fake/echo")
-    unknown = [one for one in json.loads(run("--json").stdout) if one["unpriced"]]
-    said = run().stdout
-    assert ("Not in these costs" in said) == bool(unknown)
+    assert "Not in these costs" not in run("--model", "fake/echo").stdout
+    row = recorded(gateway, call(gateway, gateway.token("usage")["token"], "fake/no-usage")[1])
+    assert row["cost"] is None
+    said = run("--model", "fake/no-usage").stdout
+    assert (
+        next(line for line in said.splitlines() if line.startswith("fake/no-usage")).split()[-1] == "unknown"
+    )
+    assert "Not in these costs: 1 call whose cost is unknown" in said
 
 
 def test_a_group_that_does_not_exist(run: Run) -> None:

@@ -52,7 +52,9 @@ class Stage:
 
     def close(self) -> None:
         took = time.monotonic() - self._began
-        self._console.print(f"\nAll of it held, in {took:.1f} s, and everything has ended. Next: make serve\n")
+        self._console.print(
+            f"\nAll of it held, in {took:.1f} s, and everything has ended. Next: make serve\n"
+        )
 
 
 def expect(held: bool, what: str) -> None:

@@ -30,8 +30,14 @@ def serve(
 ) -> None:
     """Run the gateway until Ctrl-C or SIGTERM.
 
-    Without configuration it finds providers in the environment (OPENAI_API_KEY and the like) and an Ollama on this machine; where there is
-    none, the simulated provider answers as fake/echo. SIGHUP reads the configuration again.
+    Without configuration it finds providers in the environment (OPENAI_API_KEY and the like) and an Ollama on this
+    machine; where there is none, the simulated provider answers as fake/echo. The first start shows a token, once.
+    SIGHUP reads the configuration again.
+
+    \b
+    Examples:
+      chatvault serve
+      OPENAI_API_KEY=sk-... chatvault serve --port 8080 --data-dir /var/lib/chatvault
     """
     import asyncio
     import logging

@@ -96,6 +96,5 @@ def _unknown(groups: list[dict[str, Any]]) -> None:
     unbounded = sum(group["unbounded"] for group in groups)
     bound = dollars(sum(group["bound_pico"] for group in groups))
     most = f"; at most ${bound}" + (f" for {unpriced - unbounded:,} of them" if unbounded else "")
-    typer.echo(
-        f"\nNot in these costs: {unpriced:,} calls whose cost is unknown{most if unbounded < unpriced else ''}."
-    )
+    calls = "1 call" if unpriced == 1 else f"{unpriced:,} calls"
+    typer.echo(f"\nNot in these costs: {calls} whose cost is unknown{most if unbounded < unpriced else ''}.")

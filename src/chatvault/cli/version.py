@@ -10,7 +10,12 @@ from chatvault import __version__
 
 
 def version(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Print the version of ChatVault and of its Python."""
+    """Print the version of ChatVault and of its Python.
+
+    \b
+    Example:
+      chatvault version --json
+    """
     if as_json:
         typer.echo(json.dumps({"chatvault": __version__, "python": platform.python_version()}))
     else:
