@@ -52,6 +52,18 @@ async def test_a_stale_connection_is_tried_once_again_with_a_line_before(
     assert [marker for marker, _ in seen].count(call) == 2
 
 
+async def test_each_attempt_may_have_been_billed(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        assert (await gate.send(gate.post(chat("fake/echo")))).status == 200
+        heard = await gate.send(gate.post(chat("fake/echo+close-reused+no-usage", max_tokens=7)))
+        assert heard.status == 200
+    records = await records_of(gate)
+    record = records.of(heard.headers["x-request-id"])
+    (attempt,) = records.attempted
+    assert attempt.reserved
+    assert (record.attempts, record.cost, record.bound) == (2, None, 2 * attempt.reserved)
+
+
 async def test_a_fresh_connection_that_dies_is_not_tried_again(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         heard = await gate.send(gate.post(chat("fake/close")))

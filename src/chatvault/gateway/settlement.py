@@ -96,7 +96,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         usage_source=source,
         cost=amount,
         cost_source=origin,
-        bound=admitted.reserved if amount is None else None,
+        bound=_bound(admitted.reserved, call.attempts) if amount is None else None,
         price=price.version if price is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
         ttft_us=call.first_byte_us,
@@ -109,6 +109,11 @@ def closed_line(call: "Call", state: State) -> Closed:
         client=call.client(),
         private=_private(call, outcome),
     )
+
+
+def _bound(reserved: int | None, attempts: int) -> int | None:
+    """Each attempt may have been billed."""
+    return None if reserved is None else reserved * attempts
 
 
 def _usage(call: "Call", state: State, facts: Facts | None) -> tuple[Usage | None, UsageSource]:
