@@ -163,6 +163,6 @@ async def account(storm: Storm) -> list[Row]:
         row = by_id[id]
         assert row["attempts"] >= 1 or row["cost"] == 0
         if row["cost"] is None:
-            assert row["cost_bound"] == opened.reserved
+            assert row["cost_bound"] == (opened.reserved or 0) * row["attempts"], (row, opened)
     await gateway.verify()
     return rows

@@ -23,8 +23,7 @@ _MOST_THREADS: Final = 4
 async def serve_tiny(port: int, tell: Callable[[dict[str, object]], None], stop: asyncio.Event) -> None:
     """Serve OpenAI's API on 127.0.0.1:`port` until `stop`; `tell` hears `{"ready": True}` once it answers.
     Raises OperatorError."""
-    weights = _weights()
-    server = await asyncio.to_thread(_start, weights, port)
+    server = await asyncio.to_thread(_start, port)
     tell({"ready": True})
     await stop.wait()
     # The server ends when nothing refers to it, and ends what it is saying; that is short, but blocks.
@@ -44,7 +43,8 @@ def _weights() -> Path:
     return files[0]
 
 
-def _start(weights: Path, port: int) -> Any:
+def _start(port: int) -> Any:
+    weights = _weights()
     try:
         from xllamacpp import CommonParams, Server
 
