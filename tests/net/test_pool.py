@@ -305,6 +305,8 @@ async def test_a_server_that_speaks_before_it_is_asked_is_not_listened_to(pools:
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"], "protocol_error"),
         ([b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"], "protocol_error"),
         ([b"HTTP/1.1 101 Switching\r\n\r\n"], "protocol_error"),
+        ([b"HTTP/1.1 103 Hints\r\ncontent-length: 2\r\n\r\nhi" + OK], "protocol_error"),
+        ([b"HTTP/1.1 103 Hints\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + OK], "protocol_error"),
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"], "protocol_error"),
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n"], "protocol_error"),
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nhi"], "protocol_error"),
@@ -693,7 +695,7 @@ async def test_who_hears_the_answer_and_fails_at_it_ends_the_call(
     async with provider(answering(OK)) as server:
         heard = Heard(on_body=fail)
         pools(server.port).start(POST, heard)
-        assert (await heard.whole()).code == "protocol_error"
+        assert (await heard.whole()).code == "internal"
         assert "ZeroDivisionError" in caplog.text
 
 

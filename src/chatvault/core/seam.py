@@ -36,6 +36,7 @@ FaultCode = Literal[
     "stalled",
     "total_timeout",
     "protocol_error",
+    "internal",  # not the provider's: the gateway failed at its answer
 ]
 
 

@@ -53,8 +53,12 @@ def status_line(status: int) -> bytes:
 def passed(headers: list[Header]) -> list[bytes]:
     """The provider's fields that a client may see, as lines; its request id under the name `x-provider-request-id`."""
     lines = []
+    hidden = _NOT_PASSED
+    nominated = field(headers, b"connection")
+    if nominated is not None:
+        hidden = hidden.union(name.strip().lower() for name in nominated.split(b","))
     for name, value in headers:
-        if name in _NOT_PASSED or name.startswith(b"x-chatvault-"):
+        if name in hidden or name.startswith(b"x-chatvault-"):
             continue
         if name == b"x-request-id":
             name = b"x-provider-request-id"

@@ -30,12 +30,13 @@ from chatvault.gateway import local
 from chatvault.gateway.admission import Admitted, admit_json, admit_upload, check_endpoint
 from chatvault.gateway.answers import error_answer, passed
 from chatvault.gateway.attempt import Attempt
-from chatvault.gateway.faults import upstream_error
-from chatvault.gateway.intake import HeldBody, StreamedBody
+from chatvault.gateway.faults import NOT_SENT, upstream_error
+from chatvault.gateway.intake import HeldBody
 from chatvault.gateway.outbound import credential, outbound_headers
 from chatvault.gateway.routes import Endpoint, find_endpoint
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
 from chatvault.gateway.trace import trace_id
+from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
 from chatvault.wire.http_head import RequestHead
 from chatvault.wire.openai.errors import error_event
@@ -53,12 +54,10 @@ class Call:
     """`opened`: a record is open and must be closed. `committed`: the client has seen the answer's head."""
 
     __slots__ = (
-        "_body",
-        "_early",
         "_exchange",
         "_first_at",
+        "_held",
         "_keeps",
-        "_last",
         "_paused",
         "_sent_at",
         "admitted",
@@ -72,11 +71,9 @@ class Call:
         "head",
         "id",
         "outcome",
-        "private",
         "retried",
         "stage",
         "status",
-        "stream_dialect",
         "trace",
         "upload",
         "worker",
@@ -95,18 +92,15 @@ class Call:
         self.grant: Grant | None = None
         self.admitted: Admitted | None = None
         self.outcome = Outcome()
-        self.private: Private | None = None
         self.attempts = 0
         self.retried = False
         self.status = 0
         self.bytes_out = 0
-        self.upload: StreamedBody | None = None
-        self._body: HeldBody | None = None
+        self.upload: UploadedBody | None = None
+        self._held = 0
         self._exchange: LiveExchange | None = None
         self._sent_at = self._first_at = 0.0
         self._paused = self._keeps = False
-        self._early: bytes | None = None
-        self._last: bytes | None = None
 
     # --- who asks, and for what
 
@@ -162,46 +156,30 @@ class Call:
                 status=415,
             )
         if kind == "upload":
-            self.upload = StreamedBody(self)
+            self.upload = UploadedBody(self)
             self.connection.read_body(self.upload)
-        else:
-            self._body = HeldBody(self)
-            self.connection.read_body(self._body)
+            return
+        plain = b"content-encoding" not in self.head.fields
+        body = self.connection.whole_body(self.worker.snapshot.server.max_body) if plain else None
+        if body is None:
+            self.connection.read_body(HeldBody(self))
+            return
+        self.worker.held += len(body)
+        self.body_read(body, len(body))
 
     # --- the body is in, or begins to be
 
-    def body_read(self, body: bytes) -> None:
+    def body_read(self, body: bytes, held: int) -> None:
+        """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the call."""
+        self._held = held
         self.admitted = admit_json(self, body)
         self._open()
 
-    def upload_begins(self, model: str | None, span: tuple[int, int] | None, held: bytes) -> None:
-        self.admitted, self._early = admit_upload(self, model, span, held)
+    def upload_begins(self, model: str | None, span: tuple[int, int] | None, held: bytes) -> bytes:
+        """The first part of an upload says where it goes; it comes back as it is to be sent."""
+        self.admitted, rest = admit_upload(self, model, span, held)
         self._open()
-
-    def send_part(self, data: bytes) -> bool:
-        """A further part of an upload. False: the provider is slow, wait until it takes more."""
-        if self._exchange is None:
-            self._early = (self._early or b"") + data
-            return False
-        return self._exchange.send(data)
-
-    def parts_sent(self) -> None:
-        self._last = b""
-        if self._exchange is not None:
-            self._exchange.finish()
-
-    def _send_early(self, exchange: LiveExchange) -> None:
-        """What of the upload came before its exchange was there goes first."""
-        early, self._early = self._early, None
-        if early:
-            exchange.send(early)
-        if self._last is not None:
-            exchange.finish()
-
-    def _writable(self) -> None:
-        """The provider takes more of the upload."""
-        if self._exchange is not None and self._last is None:
-            self.connection.resume_reading()
+        return rest
 
     # --- on record, then upstream
 
@@ -264,15 +242,17 @@ class Call:
         if admitted.body is not None:
             self._exchange = upstream.pool.start(request, attempt, fresh=fresh)
         else:
-            self._exchange = upstream.pool.start(request, attempt, fresh=True, writable=self._upload_writable)
-            self._send_early(self._exchange)
+            # Never over a connection that was kept: what has been sent up cannot be sent again.
+            self._exchange = upstream.pool.start(request, attempt, fresh=True, writable=self._writable)
         attempt.exchange = self._exchange
         if self._paused:
             self._exchange.pause()
+        if self.upload is not None:
+            self.upload.goes_over(self._exchange)
 
-    def _upload_writable(self) -> None:
-        # Heard from the event loop, never within `start`, so that the exchange is known.
-        self.worker.loop.call_soon(self._writable)
+    def _writable(self) -> None:
+        if self.upload is not None:
+            self.upload.writable()
 
     # --- what an attempt tells
 
@@ -292,12 +272,7 @@ class Call:
         state, error = upstream_error(fault, self.provider_name)
         self.outcome.code = error.code
         self.outcome.detail = fault.detail or error.message
-        self.outcome.nothing_sent = fault.code in (
-            "connect_failed",
-            "connect_timeout",
-            "tls_failed",
-            "proxy_failed",
-        )
+        self.outcome.nothing_sent = fault.code in NOT_SENT and not self.retried
         self.fail(state, error)
 
     def _retry(self, fault: Fault) -> None:
@@ -364,12 +339,12 @@ class Call:
         """Keep the answer's body for the record, where bodies are kept, up to their limit."""
         if not self._keeps:
             return
-        kept = self.outcome.kept
-        if kept is None:
-            kept = self.outcome.kept = []
-        room = self.worker.snapshot.audit.max_kept_body - sum(map(len, kept))
-        if room > 0:
-            kept.append(data[:room])
+        outcome = self.outcome
+        if outcome.kept is None:
+            outcome.kept, outcome.room = [], self.worker.snapshot.audit.max_kept_body
+        if outcome.room > 0:
+            outcome.kept.append(data[: outcome.room])
+            outcome.room -= len(data)
 
     def write(self, data: bytes) -> None:
         self.bytes_out += len(data)
@@ -427,7 +402,8 @@ class Call:
         if self.connection.call is self and not self.outcome.muted:
             endpoint = self.endpoint
             dialect = endpoint.dialect if endpoint is not None else ""
-            self.connection.break_answer(error_event(error, dialect) if streamed else b"")
+            event = error_event(error, dialect) if streamed else b""
+            self.connection.break_answer(b"\n\n" + event if self.outcome.torn else event)
 
     def refused(self, error: ChatVaultError) -> None:
         """An error of this call's own: before it was opened a refusal, later a failure."""
@@ -481,9 +457,8 @@ class Call:
         self._exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
 
     def _release(self) -> None:
-        if self._body is not None:
-            self._body.release()
-            self._body = None
+        self.worker.held -= self._held
+        self._held = 0
 
     # --- back-pressure
 

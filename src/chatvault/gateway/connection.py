@@ -52,7 +52,9 @@ class ClientConnection(asyncio.Protocol):
         "_peer",
         "_pending_head",
         "_reading",
+        "_skipped",
         "_stuck",
+        "_timed",
         "_transport",
         "address",
         "call",
@@ -78,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self._stuck: float | None = None
         self._pending_head: bytes | None = None
         self._framed: int | None = None
-        self._begun = self._close_after = self._head_only = False
+        self._begun = self._close_after = self._head_only = self._skipped = self._timed = False
 
     # --- what the transport tells
 
@@ -113,8 +115,9 @@ class ClientConnection(asyncio.Protocol):
             self._read(data)
         except ChatVaultError as error:
             self.refuse(error)
-        except Exception:  # noqa: BLE001 (the border of a connection: one client's trouble is not another's)
-            self._failed()
+        except Exception:
+            log.exception("a call failed")
+            self.refuse(_failed())
 
     @contextmanager
     def border(self) -> Iterator[None]:
@@ -123,14 +126,9 @@ class ClientConnection(asyncio.Protocol):
             yield
         except ChatVaultError as error:
             self.refuse(error)
-        except Exception:  # noqa: BLE001 (the border of a connection)
-            self._failed()
-
-    def _failed(self) -> None:
-        log.exception("a call failed")
-        self.refuse(
-            GatewayError("The gateway failed at this request; its log says why.", code="internal_error")
-        )
+        except Exception:
+            log.exception("a call failed")
+            self.refuse(_failed())
 
     # --- reading
 
@@ -145,7 +143,8 @@ class ClientConnection(asyncio.Protocol):
                 self.pause_reading()
 
     def _read_head(self, data: bytes) -> None:
-        while data.startswith(b"\r\n"):
+        if data.startswith(b"\r\n") and not self._skipped:
+            self._skipped = True  # RFC 9112 section 2.2: one empty line before a request is passed over
             data = data[2:]
         limits = self.worker.snapshot.server
         end = data.find(b"\r\n\r\n")
@@ -156,11 +155,12 @@ class ClientConnection(asyncio.Protocol):
                     code="head_too_large",
                     status=431,
                 )
-            if b"\n\n" in data or (data and not 65 <= data[0] <= 90 and data != b"\r"):
+            if b"\n\n" in data or (data and not 65 <= data[0] <= 90 and (self._skipped or data != b"\r")):
                 raise ClientError(
                     "Bad request: this is not HTTP. Speak plain HTTP/1.1 to this port.", code="bad_request"
                 )
-            if data and not self._ahead:
+            if (data or self._skipped) and not self._timed:
+                self._timed = True
                 self._deadline = self.worker.now() + limits.header_timeout
             self._ahead = data
             return
@@ -180,6 +180,19 @@ class ClientConnection(asyncio.Protocol):
         self._ahead = data[end + 4 :]
         self.call = call = Call(self.worker, self, head)
         call.begin()
+
+    def whole_body(self, limit: int) -> bytes | None:
+        """The body, if all of it has come with the head and it is no larger than `limit`; None otherwise, and then
+        nothing was taken."""
+        length, ahead = self._framed, self._ahead
+        if length is None or len(ahead) < length or length > limit:
+            return None
+        self._left = 0
+        if len(ahead) == length:
+            self._ahead = b""
+            return ahead
+        self._ahead = ahead[length:]
+        return ahead[:length]
 
     def read_body(self, intake: Intake) -> None:
         """The call takes the body now: what is here already at once, the rest as it comes."""
@@ -345,9 +358,9 @@ class ClientConnection(asyncio.Protocol):
         self._reading = "head"
         self._deadline = self.worker.now() + self.worker.snapshot.server.idle_timeout
         self.resume_reading()
+        self._skipped = self._timed = False
         if self._ahead:
-            ahead, self._ahead = self._ahead, b""
-            self.worker.loop.call_soon(self.data_received, ahead)
+            self.worker.loop.call_soon(self.data_received, b"")
 
     # --- time
 
@@ -364,7 +377,7 @@ class ClientConnection(asyncio.Protocol):
                 )
             )
         elif self._reading == "head" and now > self._deadline:
-            if self._ahead:
+            if self._ahead or self._timed:
                 self.refuse(
                     Timeout(
                         f"The request's head took over {limits.header_timeout:g} s. Send it again, faster.",
@@ -381,9 +394,13 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Close now if nothing is under way, else after the answer."""
         self._close_after = True
-        if self.call is None and self._reading in ("head",):
+        if self.call is None and self._reading == "head":
             self._transport.close()
 
     def finish(self) -> None:
         """Close when what is written has gone out."""
         self._transport.close()
+
+
+def _failed() -> GatewayError:
+    return GatewayError("The gateway failed at this request; its log says why.", code="internal_error")

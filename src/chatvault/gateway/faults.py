@@ -53,6 +53,12 @@ _TABLE: Final[dict[FaultCode, tuple[State, int, str, str]]] = {
         "fell silent in the middle of its answer. What came is not the full answer",
     ),
     "total_timeout": ("upstream_error", 504, "upstream_timeout", "did not finish its answer in time"),
+    "internal": (
+        "gateway_error",
+        500,
+        "internal_error",
+        "answered, but the gateway failed at it; its log says why",
+    ),
     "protocol_error": (
         "upstream_error",
         502,
@@ -60,6 +66,9 @@ _TABLE: Final[dict[FaultCode, tuple[State, int, str, str]]] = {
         "did not answer in HTTP/1.1 as it should",
     ),
 }
+
+NOT_SENT: Final = frozenset(("connect_failed", "connect_timeout", "tls_failed", "proxy_failed"))
+"""Faults after which no provider has seen the call."""
 
 
 def upstream_error(fault: Fault, provider: str) -> tuple[State, UpstreamError]:

@@ -1,10 +1,9 @@
-"""How a request's body comes in: held whole and bounded, or streamed up as it comes."""
+"""How a request's body comes in; here: held whole, and bounded. `upload.py` has the other way."""
 
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatvault.core.errors import ClientError, TooLarge, Unavailable
-from chatvault.wire.multipart import ModelField
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -52,9 +51,9 @@ class HeldBody:
     def part(self, data: bytes) -> None:
         if self._decoder is not None:
             data = self._decoded(data)
-        self._held += len(data)
-        if self._held > self._limit:
+        if self._held + len(data) > self._limit:
             raise self._too_large()
+        self._held += len(data)
         self._parts.append(data)
         worker = self._call.worker
         worker.held += len(data)
@@ -64,16 +63,14 @@ class HeldBody:
 
     def whole(self) -> None:
         if self._decoder is not None and not self._decoder.eof:
+            self.abandon()
             raise ClientError("The compressed request body ends early. Send it again.", code="bad_encoding")
         parts, self._parts = self._parts, []
-        self._call.body_read(parts[0] if len(parts) == 1 else b"".join(parts))
+        held, self._held = self._held, 0
+        self._call.body_read(parts[0] if len(parts) == 1 else b"".join(parts), held)
 
     def abandon(self) -> None:
         self._parts.clear()
-        self.release()
-
-    def release(self) -> None:
-        """The body is needed no more."""
         self._call.worker.held -= self._held
         self._held = 0
 
@@ -115,65 +112,4 @@ class HeldBody:
         return TooLarge(
             f"The request body is over the limit of {self._limit} bytes (server.max_body). Send less, or raise the limit.",
             code="body_too_large",
-        )
-
-
-class StreamedBody:
-    """A body that goes up as it comes. If it is a form, its first part is held until the model's name is in."""
-
-    __slots__ = ("_call", "_finder", "_limit", "_parts", "_size", "_started")
-
-    def __init__(self, call: "Call") -> None:
-        self._call = call
-        self._limit = call.worker.snapshot.server.max_upload
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._started = False
-        kind = call.head.fields.get(b"content-type", b"")
-        self._finder = (
-            ModelField(kind, call.worker.snapshot.server.max_body)
-            if kind.lower().startswith(b"multipart/")
-            else None
-        )
-        if (call.head.length or 0) > self._limit:
-            raise self._too_large()
-
-    def part(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
-            raise self._too_large()
-        if self._started:
-            if self._finder is not None:
-                self._finder.feed(data)
-            if not self._call.send_part(data):
-                self._call.connection.pause_reading()
-            return
-        self._parts.append(data)
-        if self._finder is None:
-            self._start(None)
-        elif self._finder.feed(data):
-            self._start(self._finder)
-
-    def whole(self) -> None:
-        if not self._started:
-            self._start(self._finder)
-        self._call.parts_sent()
-
-    def abandon(self) -> None:
-        self._parts.clear()
-
-    def tick(self, now: float) -> None:
-        pass
-
-    def _start(self, finder: ModelField | None) -> None:
-        self._started = True
-        held, self._parts = b"".join(self._parts), []
-        self._call.upload_begins(
-            finder.model if finder is not None else None, finder.span if finder is not None else None, held
-        )
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"The upload is over the limit of {self._limit} bytes (server.max_upload). Send less, or raise the limit.",
-            code="upload_too_large",
         )

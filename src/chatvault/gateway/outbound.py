@@ -1,5 +1,6 @@
 """What goes upstream of a request's head: everything but what speaks for the client's connection, or chooses an account."""
 
+import re
 from typing import Final
 
 from chatvault.core.seam import Header
@@ -27,6 +28,8 @@ _NOT_PASSED: Final = frozenset(
         b"accept-encoding",
         b"content-encoding",
         b"x-request-id",
+        b"ocp-apim-subscription-key",
+        b"x-goog-user-project",
         b"openai-organization",
         b"openai-project",
         b"forwarded",
@@ -44,6 +47,18 @@ _NOT_PASSED: Final = frozenset(
 )
 
 _PLAIN: Final = frozenset((b"keep-alive", b"close"))
+
+
+_SECRET_PARAMETER: Final = re.compile(
+    rb"(?<=[?&])(?:key|api_key|api-key|access_token)=[^&]*&?", re.IGNORECASE
+)
+
+
+def outbound_query(query: bytes) -> bytes:
+    """The query (with its question mark) without what some APIs take as a credential."""
+    if b"key=" not in query and b"token=" not in query:
+        return query
+    return _SECRET_PARAMETER.sub(b"", query).rstrip(b"&?")
 
 
 def hidden_fields(ours: list[Header]) -> frozenset[bytes]:

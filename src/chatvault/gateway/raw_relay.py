@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from chatvault.core.seam import Fault, Head
+from chatvault.gateway.answers import field
 from chatvault.wire.openai.reply import Facts, read
 
 if TYPE_CHECKING:
@@ -15,18 +16,29 @@ _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
 
 
 class RawRelay:
-    """`json`: the tail is kept, and read at the end."""
+    """`json`: the tail is kept, and read at the end.
 
-    __slots__ = ("_call", "_begun", "_json", "_tail")
+    Of an answer with a known length the last packet is held until the record is closed, since with it the client has all.
+    """
+
+    __slots__ = ("_begun", "_call", "_json", "_last", "_left", "_tail")
 
     def __init__(self, call: "Call", *, json: bool = False) -> None:
         self._call = call
         self._json = json
         self._tail = b""
+        self._last = b""
+        self._left: int | None = None
         self._begun = False
 
     def head(self, head: Head) -> None:
-        self._call.commit(head, head.length)
+        length = head.length
+        if self._call.head.method == b"HEAD":
+            said = field(head.headers, b"content-length")
+            length = int(said) if said is not None else None
+        else:
+            self._left = length
+        self._call.commit(head, length)
 
     def body(self, data: bytes) -> None:
         if not self._begun:
@@ -34,6 +46,11 @@ class RawRelay:
             self._call.first_byte()
         if self._json:
             self._tail = (self._tail + data)[-_TAIL:]
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left <= 0:
+                self._last += data
+                return
         self._call.write(data)
 
     def end(self) -> None:
@@ -41,11 +58,19 @@ class RawRelay:
         if not self._begun:
             call.first_byte()
         if self._json:
-            usages = _USAGE.findall(self._tail)
-            if usages:
-                call.outcome.facts = facts = Facts()
-                facts.learn(read(b'{"usage":' + usages[-1] + b"}"))
-        call.finish()
+            call.outcome.facts = _facts(self._tail)
+        call.finish(self._last)
 
     def fault(self, fault: Fault) -> None:
         self._call.attempt_failed(fault)
+
+
+def _facts(tail: bytes) -> Facts:
+    """What the end of a JSON document says of its usage; nothing if it cannot be read."""
+    facts, usages = Facts(), _USAGE.findall(tail)
+    if usages:
+        try:
+            facts.learn(read(b'{"usage":' + usages[-1] + b"}"))
+        except ValueError:
+            pass
+    return facts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chatvault.audit.lines import Private, Refused
+from chatvault.audit.redaction import redact
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, Unavailable
 from chatvault.core.ids import new_id
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _MAX_KINDS: Final = 1000
 """Kinds of refusal told apart within a second; beyond that they share the address `*`."""
+
+
+_MAX_KINDS_EACH: Final = 16
+"""Kinds of one address; beyond that they share a line."""
 
 
 class _Kind(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +37,7 @@ class Refusals:
         self._worker = worker
         self._seen: dict[_Kind, Refused | None] = {}
         """None: the line of this second is written, and nothing has come since."""
+        self._kinds: dict[str, int] = {}
 
     def refused(self, call: "Call", error: ChatVaultError) -> None:
         """Put the refusal of a call on record."""
@@ -67,6 +73,7 @@ class Refusals:
     def tick(self) -> None:
         """Once a second: write what was counted, forget what is quiet."""
         seen, self._seen = self._seen, {}
+        self._kinds.clear()
         for line in seen.values():
             if line is not None:
                 self._append(line)
@@ -81,8 +88,12 @@ class Refusals:
     def _record(
         self, kind: _Kind, line: Refused, client: Callable[[], Private | None], error: ChatVaultError
     ) -> None:
-        if kind not in self._seen and len(self._seen) >= _MAX_KINDS:
-            kind = _Kind("*", kind.code, "*", None)
+        if kind not in self._seen:
+            if len(self._seen) >= _MAX_KINDS:
+                kind = _Kind("*", "*", "*", None)
+            elif self._kinds.get(kind.address, 0) >= _MAX_KINDS_EACH:
+                kind = _Kind(kind.address, "*", "*", None)
+            self._kinds[kind.address] = self._kinds.get(kind.address, 0) + 1
         if kind not in self._seen:
             self._seen[kind] = None
             line.client = client()
@@ -97,7 +108,7 @@ class Refusals:
 
     def _private(self, id: str, error: ChatVaultError) -> Private | None:
         try:
-            return self._worker.journal.private(id, "refusal", {"error": error.message[:1024]})
+            return self._worker.journal.private(id, "refusal", {"error": redact(error.message[:1024])})
         except JournalError:
             return None
 

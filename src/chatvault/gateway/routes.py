@@ -62,12 +62,22 @@ _ACCOUNT: Final = {
         "audio",
         "skills",
         "chatkit",
+        "fine-tunes",
+        "fine-tuning",
+        "batch",
+        "agents",
+        "libraries",
+        "keys",
+        "credits",
+        "admin",
     )
 }
 ACCOUNT_OTHER: Final = Endpoint("account.other", "openai.account", "any")
 HEALTH: Final = Endpoint("health", "", local=True)
 ROOT: Final = Endpoint("root", "", local=True)
-_FAMILY: Final = re.compile(rb"/v1/([a-z_]+)(?:/|$)")
+_FAMILY: Final = re.compile(rb"/v1/([a-z_-]+)(?:/|$)")
+_PLAIN: Final = re.compile(rb"/v1/[a-z0-9_\-./]*")
+"""What a path is made of. One that says the same in other letters or codes must not slip past the families."""
 CONTROL_PATHS: Final = (
     b"/manage",
     b"/usage",
@@ -104,6 +114,8 @@ def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
         return None
     if path == b"/v1/models" or path.startswith(b"/v1/models/"):
         return _MODELS if method in (b"GET", b"HEAD") else _ACCOUNT["models"]
+    if _PLAIN.fullmatch(path) is None:
+        return ACCOUNT_OTHER
     family = _FAMILY.match(path)
     if family is not None and (endpoint := _ACCOUNT.get(family[1].decode())) is not None:
         return endpoint

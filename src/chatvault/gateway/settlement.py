@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chatvault.audit.lines import Closed, Opened, Private
-from chatvault.audit.redaction import redact
+from chatvault.audit.redaction import redact, redact_bytes
 from chatvault.core.clock import now_us
 from chatvault.core.states import CostSource, State, UsageSource
 from chatvault.core.usage import Usage
@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 _MAX_ERROR: Final = 4096
+_MAX_WORD: Final = 256
+"""Characters of a provider's model name or finish reason."""
+_MAX_METADATA: Final = 16 << 10
 _BROKEN: Final = frozenset(
-    ("client_gone", "upstream_cut", "stalled", "error_in_band", "ended_by_gateway", "gateway_error")
+    (
+        "upstream_error",
+        "client_gone",
+        "upstream_cut",
+        "stalled",
+        "error_in_band",
+        "ended_by_gateway",
+        "gateway_error",
+    )
 )
 """States in which a stream's usage may be missing because its end is."""
 
@@ -42,6 +53,10 @@ class Outcome(msgspec.Struct, gc=False):
     """The client has left; the answer is read for its usage alone."""
     kept: list[bytes] | None = None
     """The answer's body, where bodies are kept."""
+    room: int = 0
+    """Bytes that may still be kept of it."""
+    torn: bool = False
+    """A part of an event has gone out, so that what follows must begin a line."""
 
 
 def opened_line(call: "Call") -> Opened:
@@ -89,7 +104,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         model=admitted.model,
         provider=admitted.provider,
         target=admitted.target,
-        resolved=facts.model if facts is not None else None,
+        resolved=facts.model[:_MAX_WORD] if facts is not None and facts.model is not None else None,
         stream=admitted.stream,
         attempts=call.attempts,
         usage=usage,
@@ -100,7 +115,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         price=price.version if price is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
         ttft_us=call.first_byte_us,
-        finish=facts.finish if facts is not None else None,
+        finish=facts.finish[:_MAX_WORD] if facts is not None and facts.finish is not None else None,
         code=outcome.code,
         upstream_status=outcome.upstream_status if outcome.upstream_status != call.status else None,
         upstream_id=outcome.upstream_id,
@@ -147,6 +162,15 @@ def _cost(
     return None, "unknown"
 
 
+def _shown(metadata: dict[str, object]) -> object:
+    """What the client said about itself, without secrets, bounded."""
+    raw = msgspec.json.encode(metadata)
+    if len(raw) > _MAX_METADATA:
+        return {"omitted": f"{len(raw)} bytes, over the limit of {_MAX_METADATA}"}
+    clean = redact_bytes(raw)
+    return metadata if clean == raw else {"redacted": clean.decode(errors="replace")}
+
+
 def _request_private(call: "Call") -> Private | None:
     admitted = call.admitted
     if admitted is None or call.worker.snapshot.audit.bodies != "full" or admitted.body is None:
@@ -157,7 +181,7 @@ def _request_private(call: "Call") -> Private | None:
         call.id,
         "request",
         {
-            "metadata": admitted.metadata,
+            "metadata": _shown(admitted.metadata),
             "request": redact(body[:most].decode(errors="replace")),
             "request_size": len(body),
         },
@@ -169,7 +193,7 @@ def _private(call: "Call", outcome: Outcome) -> Private | None:
     if outcome.detail is not None:
         data["error"] = redact(outcome.detail[:_MAX_ERROR])
     if call.admitted is not None and call.admitted.metadata:
-        data["metadata"] = call.admitted.metadata
+        data["metadata"] = _shown(call.admitted.metadata)
     if outcome.kept is not None:
         data["response"] = redact(b"".join(outcome.kept).decode(errors="replace"))
     return call.worker.journal.private(call.id, "call", data) if data else None

@@ -22,6 +22,8 @@ _NEEDS_END: Final = frozenset(("chat.completions", "completions", "responses"))
 """Endpoints whose streams tell when they are whole. One that ends without telling was cut."""
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
+_MOST_BEFORE: Final = 8 << 20
+"""Bytes that may come before the first event is whole."""
 _STATUS: Final = re.compile(r'"(?:code|status)"\s*:\s*"?([45][0-9]{2})\b')
 
 
@@ -63,7 +65,10 @@ class StreamRelay:
                 self._passed = 0
         if not self._begun:
             self._held += out
-            if not tap.events or self._failed_at_once():
+            if not tap.events:
+                self._bound()
+                return
+            if self._failed_at_once():
                 return
             out, self._held = self._held, b""
             self._begin()
@@ -71,7 +76,15 @@ class StreamRelay:
             self._last = out
             self._timer = self._call.worker.loop.call_later(_PATIENCE, self._end_without_end)
         elif out:
+            self._call.outcome.torn = self._passed > 0
             self._call.write(out)
+
+    def _bound(self) -> None:
+        """Before the first event nothing can be passed on, and what is held has to end somewhere."""
+        if len(self._held) + len(self._splitter.partial) > _MOST_BEFORE:
+            self._call.attempt_failed(
+                Fault("protocol_error", f"{_MOST_BEFORE} bytes came in which there is no event")
+            )
 
     def _begin(self) -> None:
         assert self._head is not None

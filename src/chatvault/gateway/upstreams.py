@@ -6,7 +6,7 @@ from typing import Final
 
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.seam import Header
-from chatvault.gateway.outbound import hidden_fields
+from chatvault.gateway.outbound import hidden_fields, outbound_query
 from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
@@ -38,7 +38,7 @@ class Upstream:
 
     def target(self, path: bytes, query: bytes) -> bytes:
         """The request target: what stands behind `/v1` in the client's, below the provider's base path."""
-        return self._base + path[_PREFIX:] + query
+        return self._base + path[_PREFIX:] + outbound_query(query)
 
 
 class Contexts:

@@ -16,6 +16,7 @@ import msgspec
 
 from chatvault import __version__
 from chatvault.audit.lines import Priced, Private
+from chatvault.audit.redaction import redact
 from chatvault.audit.writer import ChainWriter
 from chatvault.config.networks import Networks, parse_networks
 from chatvault.config.snapshot import Snapshot
@@ -99,7 +100,10 @@ class Worker:
         self._upstreams = kept
         self.book = PriceBook(snapshot.prices)
         models = {name: (model.provider, model.model or name) for name, model in snapshot.models.items()}
-        self.directory = Directory(models, snapshot.known, snapshot.providers, snapshot.default_provider)
+        simulated = {name for name, provider in snapshot.providers.items() if provider.kind == "fake"}
+        self.directory = Directory(
+            models, snapshot.known, snapshot.providers, snapshot.default_provider, prefixed=simulated
+        )
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.snapshot = snapshot
 
@@ -169,7 +173,7 @@ class Worker:
             "client",
             {
                 "address": connection.address,
-                "user_agent": agent[:256].decode("latin-1") if agent is not None else None,
+                "user_agent": redact(agent[:256].decode("latin-1")) if agent is not None else None,
             },
         )
         connection.client = (journal.segment, connection.address, private)
@@ -187,10 +191,9 @@ class Worker:
         """Twice a second: deadlines; once a second: the journal and what was counted."""
         now = self.now()
         for connection in [*self.connections]:
-            connection.tick(now)
-        for upstream in self._upstreams.values():
-            upstream.pool.tick()
-        for upstream in self._old_pools:
+            with connection.border():
+                connection.tick(now)
+        for upstream in (*self._upstreams.values(), *self._old_pools):
             upstream.pool.tick()
         self.grants.tick(now)
         self._even = not self._even
@@ -204,10 +207,16 @@ class Worker:
         self.draining = True
         for connection in [*self.connections]:
             connection.drain()
-        began = self.now()
-        while self.calls and self.now() < began + seconds():
+        began = ticked = self.now()
+        while any(connection.call is not None for connection in self.connections) or self.calls:
+            if self.now() >= began + seconds():
+                break
+            if self.now() - ticked >= _TICK:
+                ticked = self.now()
+                self.tick()
             await asyncio.sleep(0.02)
-        for call in [*self.calls]:
+        waiting = {connection.call for connection in self.connections if connection.call is not None}
+        for call in waiting | self.calls:
             call.end_by_gateway(
                 Unavailable(
                     "The gateway is shutting down and could not wait any longer.",

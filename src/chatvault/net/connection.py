@@ -125,7 +125,10 @@ class LiveExchange:
         if self.over:
             return
         self.cancel()
-        self.answer.fault(Fault(code, detail))
+        try:
+            self.answer.fault(Fault(code, detail))
+        except Exception:
+            log.exception("a call failed at the end of its answer")
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -293,7 +296,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         # Whoever hears the answer failed at it: the call has to end all the same, and the log says why.
         log.error("an answer could not be passed on", exc_info=cause or error)
-        exchange.fail("protocol_error", f"the gateway failed at the answer: {type(cause).__name__}")
+        exchange.fail("internal", f"{type(cause).__name__}")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
@@ -328,10 +331,12 @@ class UpstreamConnection(asyncio.Protocol):
         status = parser.get_status_code()
         if status == 101 or not 100 <= status < 600 or parser.get_http_version() not in ("1.1", "1.0"):
             raise _Refused("protocol_error", f"status {status} under HTTP/{parser.get_http_version()}")
+        length, chunked = _framing(self._headers)
         if status < 200:
+            if length or chunked:
+                raise _Refused("protocol_error", "an interim answer with a body")
             self._informational = True
             return
-        length, chunked = _framing(self._headers)
         head_only = exchange.request.method == b"HEAD"
         bodiless = head_only or status in _NO_BODY
         self._eof_body = length is None and not chunked and not bodiless
@@ -373,7 +378,12 @@ class UpstreamConnection(asyncio.Protocol):
         if keep:
             self.resume_reading()
         self._pool.release(self, exchange, keep=keep)
-        exchange.answer.end()
+        try:
+            exchange.answer.end()
+        except Exception as error:
+            log.exception("a call failed at the end of its answer")
+            exchange.over = False
+            exchange.fail("internal", type(error).__name__)
 
 
 def _framing(headers: list[Header]) -> tuple[int | None, bool]:

@@ -1,6 +1,6 @@
 """From the public name a client asks for to the target that answers it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
@@ -34,9 +34,10 @@ class Directory:
         known: Mapping[str, Iterable[str]],
         providers: Iterable[str],
         default_provider: str | None,
+        prefixed: Container[str] = (),
     ) -> None:
         """`models`: public name to (provider, model there). `known`: by provider, names it has. `providers`:
-        in order of preference.
+        in order of preference. `prefixed`: providers whose models answer to `provider/model` alone.
         """
         self._models = models
         self._known = {provider: tuple(names) for provider, names in known.items()}
@@ -44,8 +45,9 @@ class Directory:
         self._default = default_provider
         self._owners: dict[str, str] = {}
         for provider in self._providers:
-            for name in self._known.get(provider, ()):
-                self._owners.setdefault(name, provider)
+            if provider not in prefixed:
+                for name in self._known.get(provider, ()):
+                    self._owners.setdefault(name, provider)
         self._cached: dict[str, Target | None] = {}
 
     @property
