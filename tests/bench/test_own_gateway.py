@@ -34,6 +34,7 @@ def test_it_inherits_no_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     monkeypatch.setenv("CHATVAULT_SERVER_PORT", "4000")
     monkeypatch.setenv("MANAGEMENT_TOKEN", "secret")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     environ = environ_without_providers()
-    assert not {"OPENAI_API_KEY", "CHATVAULT_SERVER_PORT", "MANAGEMENT_TOKEN"} & environ.keys()
+    assert not {"OPENAI_API_KEY", "CHATVAULT_SERVER_PORT", "MANAGEMENT_TOKEN", "http_proxy"} & environ.keys()
     assert environ["PATH"] == os.environ["PATH"]

@@ -26,6 +26,7 @@ _READY: Final = re.compile(rb"ChatVault serves on (http://\S+)/v1")
 _STARTING: Final = 20.0
 _ENDING: Final = 15.0
 _TAIL: Final = 4000
+_STRANGE: Final = ("MANAGEMENT_TOKEN", "OLLAMA_HOST", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class OwnGateway:
@@ -176,9 +177,7 @@ def environ_without_providers() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in known
-        and not name.startswith("CHATVAULT_")
-        and name not in ("MANAGEMENT_TOKEN", "OLLAMA_HOST")
+        if name not in known and name.upper() not in _STRANGE and not name.startswith("CHATVAULT_")
     }
     source = str(Path(chatvault.__file__).parents[1])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH", ""))))
