@@ -109,6 +109,8 @@ def test_a_large_body_is_sliced_and_not_copied() -> None:
         b'{"model":"x","stream":true,"model":"y"}',
         b'{"a":{},"a":{}}',
         b'{"":1,"":2}',
+        b'{"a":3,"a":3,"b":2}',
+        b'{"a":12,"a":1}',
         # The last value, laid where the first one is, ends at a place that looks like another border.
         b'{"a":1,"b":{"c":0,      "b":0},"a":"0123456789"}',
         b'{"model":"x","m":[{"a":"b"}, "m":1],"model":"y"}'.replace(b', "m":1', b""),

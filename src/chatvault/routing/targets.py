@@ -60,7 +60,9 @@ class Directory:
             return self._cached[name]
         except KeyError:
             pass
-        target = self._find(name) if len(name) <= MAX_NAME else None
+        if len(name) > MAX_NAME:
+            return None
+        target = self._find(name)
         if len(self._cached) >= _MAX_CACHED:
             self._cached.clear()
         self._cached[name] = target

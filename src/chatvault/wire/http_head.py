@@ -27,6 +27,8 @@ _PATH: Final = re.compile(rb"(?:/[0-9A-Za-z\-._~%!$&'()*+,;=:@]*)+")
 _UNSAFE_PATH: Final = re.compile(
     rb"//|/\.\.?(?:[/;]|$)|%(?:2[eEfF]|5[cC]|0[0-9a-fA-F]|1[0-9a-fA-F]|7[fF]|(?![0-9a-fA-F]{2}))"
 )
+_REMEMBERED: Final = 256
+"""Bytes of a target or host whose check may be remembered."""
 _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 
 
@@ -73,10 +75,13 @@ def parse_head(data: bytes) -> RequestHead:
     if len(fields) != len(headers):
         fields = _joined(headers)
     http10 = minor == b"0"
-    path, query = (target, b"") if target == b"*" and method == b"OPTIONS" else _split_target(target)
+    if target == b"*" and method == b"OPTIONS":
+        path, query = target, b""
+    else:
+        path, query = (_split_known_target if len(target) <= _REMEMBERED else _split_target)(target)
     host = fields.get(b"host")
     if host is not None:
-        _check_host(host)
+        (_check_known_host if len(host) <= _REMEMBERED else _check_host)(host)
     elif not http10:
         raise _bad("the field host is missing")
     connection = fields.get(b"connection")
@@ -119,9 +124,8 @@ def _joined(headers: list[Header]) -> dict[bytes, bytes]:
     return fields
 
 
-@lru_cache(maxsize=512)
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query (with its question mark), checked. Cached, since clients ask for few paths."""
+    """Path and query (with its question mark), checked."""
     path, mark, query = target.partition(b"?")
     if not path.startswith(b"/"):
         raise _bad("the target must be a path that begins with a slash")
@@ -135,10 +139,14 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
     return path, mark + query
 
 
-@lru_cache(maxsize=64)
 def _check_host(host: bytes) -> None:
     if _HOST.fullmatch(host) is None:
         raise _bad("the field host is not a host name")
+
+
+# Clients ask for few paths of few hosts. A long one is not kept, since it is the client's choice.
+_split_known_target: Final = lru_cache(maxsize=512)(_split_target)
+_check_known_host: Final = lru_cache(maxsize=64)(_check_host)
 
 
 def _length(fields: dict[bytes, bytes], http10: bool) -> int | None:

@@ -8,6 +8,7 @@ occurs twice, and a key that equals one we decide on in all but case. Lone surro
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -66,14 +67,9 @@ def scan(body: bytes, decided: frozenset[str]) -> Fields:
     collide.
     """
     text, values = _values(body)
-    for name in values:
-        if not (name.isascii() and name.islower()) and name not in decided and name.casefold() in decided:
-            raise ClientError(
-                f"The field {name!r} differs from {name.casefold()!r} in case only. "
-                "Send the field once, in lower case.",
-                code="ambiguous_field",
-                param=name.casefold(),
-            )
+    names = "".join(values)
+    if not (names.isascii() and names.islower()):
+        _refuse_other_case(values, decided)
     spans = _spans(text, values)
     if text is not body:
         values = {name: Raw(body[start:end]) for name, (start, end) in spans.items()}
@@ -83,6 +79,17 @@ def scan(body: bytes, decided: frozenset[str]) -> Fields:
 def without_surrogates(text: bytes) -> bytes | None:
     """`text` of the same length with other letters for its surrogates; None if it has none."""
     return _SURROGATE.sub(_STAND_IN, text) if _SURROGATE.search(text) is not None else None
+
+
+def _refuse_other_case(values: dict[str, Raw], decided: frozenset[str]) -> None:
+    for name in values:
+        if name not in decided and name.casefold() in decided:
+            raise ClientError(
+                f"The field {name!r} differs from {name.casefold()!r} in case only. "
+                "Send the field once, in lower case.",
+                code="ambiguous_field",
+                param=name.casefold(),
+            )
 
 
 def _values(body: bytes) -> tuple[bytes, dict[str, Raw]]:
@@ -114,8 +121,6 @@ def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> tuple[by
             return text, _decode_fields(text)
     except RecursionError:
         raise _too_deep() from None
-    except msgspec.ValidationError:
-        raise _no_object() from None
     except msgspec.DecodeError:
         pass
     raise ClientError(
@@ -132,7 +137,8 @@ def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
     spans, at, match = {}, body.index(b"{") + 1, _KEY.match
     for name, value in values.items():
         key = match(body, at)
-        if key is None or (key[1] != b'"%s"' % name.encode() and not _same_key(key[1], name)):
+        quoted = _quoted(name) if len(name) <= _REMEMBERED else b'"%s"' % name.encode()
+        if key is None or (key[1] != quoted and not _same_key(key[1], name)):
             raise _twice()
         start, raw = key.end(), bytes(value)
         if not body.startswith(raw, start):
@@ -150,6 +156,14 @@ def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
 
 
 _CLOSE: Final = ord("}")
+_REMEMBERED: Final = 64
+"""Characters of a key whose bytes may be kept; a client's key can be as long as its body."""
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> bytes:
+    """The key as it is mostly written."""
+    return b'"%s"' % name.encode()
 
 
 def _after_blanks(body: bytes, at: int) -> int:

@@ -27,7 +27,7 @@ DECIDED: Final = frozenset(
 T = TypeVar("T")
 _text: Callable[[Raw], str] = msgspec.json.Decoder(str).decode
 _truth: Callable[[Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
-_count: Callable[[Raw], int | None] = msgspec.json.Decoder(int | None).decode
+_count: Callable[[Raw], int | float | None] = msgspec.json.Decoder(int | float | None).decode
 
 
 class JsonRequest:
@@ -47,7 +47,7 @@ class JsonRequest:
         values, bounds = self.fields.values, []
         for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
             if name in values:
-                bound = _decoded(_count, values[name], name, "a whole number")
+                bound = _whole(values[name], name)
                 if bound is not None and bound >= 0:
                     bounds.append(bound)
         if not bounds:
@@ -55,7 +55,7 @@ class JsonRequest:
         choices = 1
         for name in ("n", "best_of"):
             if name in values:
-                choices = max(choices, _decoded(_count, values[name], name, "a whole number") or 1)
+                choices = max(choices, _whole(values[name], name) or 1)
         return max(bounds) * choices
 
     def asks_usage(self) -> bool:
@@ -107,6 +107,14 @@ def _decoded(decode: Callable[[Raw], T], raw: Raw, name: str, kind: str) -> T:
         return decode(raw)
     except msgspec.DecodeError:
         raise ClientError(f"The field '{name}' must be {kind}.", code="invalid_field", param=name) from None
+
+
+def _whole(raw: Raw, name: str) -> int | None:
+    """A whole number, which may be written as a float."""
+    value = _decoded(_count, raw, name, "a whole number")
+    if value is not None and value != int(value):
+        raise ClientError(f"The field '{name}' must be a whole number.", code="invalid_field", param=name)
+    return int(value) if value is not None else None
 
 
 def _object(raw: Raw, name: str) -> Fields | None:

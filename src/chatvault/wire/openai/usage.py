@@ -111,9 +111,9 @@ def normalise(shape: UsageShape) -> Usage | None:
     total, given = _count(shape.total_tokens), _count(completion)
     taken = _count(prompt) if prompt is not None else max(total - given, 0)
     reasoning = _count(outside.reasoning_tokens or shape.reasoning_tokens)
-    if reasoning and total == taken + given + reasoning:
-        # xAI counts reasoning beside completion_tokens (https://docs.x.ai/docs/guides/reasoning, seen
-        # 2026-11).
+    if reasoning and (total == taken + given + reasoning or reasoning > given):
+        # Some count reasoning beside completion_tokens: xAI (https://docs.x.ai/docs/guides/reasoning, seen 2026-11),
+        # and OpenRouter for Gemini, whose total leaves it out while its cost does not (recorded answers, 2025).
         given += reasoning
     cached = (
         inside.cached_tokens
@@ -142,7 +142,7 @@ def normalise(shape: UsageShape) -> Usage | None:
 
 
 def _count(value: Count) -> int:
-    if not value:
+    if not value or value != value:  # a NaN may come as a string
         return 0
     if type(value) is int and 0 < value <= _MOST:
         return value
