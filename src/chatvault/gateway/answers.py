@@ -45,6 +45,9 @@ _NOT_PASSED: Final = frozenset(
     )
 )
 
+_PLAIN: Final = frozenset((b"keep-alive", b"close"))
+"""What `connection` mostly says, which names no other field."""
+
 
 def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
@@ -55,7 +58,7 @@ def passed(headers: list[Header]) -> list[bytes]:
     lines = []
     hidden = _NOT_PASSED
     nominated = field(headers, b"connection")
-    if nominated is not None:
+    if nominated is not None and nominated.lower() not in _PLAIN:
         hidden = hidden.union(name.strip().lower() for name in nominated.split(b","))
     for name, value in headers:
         if name in hidden or name.startswith(b"x-chatvault-"):

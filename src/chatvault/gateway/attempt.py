@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Answer, Fault, Head
-from chatvault.gateway.answers import field
 from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.gateway.whole_relay import HOLD, WholeRelay
@@ -35,9 +34,9 @@ class Attempt:
     def head(self, head: Head) -> None:
         call, exchange = self._call, self.exchange
         assert exchange is not None
-        outcome = call.outcome
+        outcome, fields = call.outcome, dict(head.headers)
         outcome.upstream_status = head.status
-        request_id = field(head.headers, b"x-request-id")
+        request_id = fields.get(b"x-request-id")
         if request_id is not None:
             outcome.upstream_id = request_id[:128].decode("latin-1")
         call.body_spent()
@@ -53,8 +52,8 @@ class Attempt:
                 ),
             )
             return
-        relay = self._relay(head)
-        coding = field(head.headers, b"content-encoding")
+        relay = self._relay(head, fields.get(b"content-type", b"").lower())
+        coding = fields.get(b"content-encoding")
         if coding is not None and coding.lower() in CODINGS:
             decoded = Decoded(relay)
             exchange.answer = decoded
@@ -63,9 +62,8 @@ class Attempt:
             exchange.answer = relay
             relay.head(head)
 
-    def _relay(self, head: Head) -> Answer:
+    def _relay(self, head: Head, kind: bytes) -> Answer:
         call = self._call
-        kind = (field(head.headers, b"content-type") or b"").lower()
         if call.head.method == b"HEAD" or head.status in (204, 304):
             return RawRelay(call)
         if head.status >= 400:

@@ -285,6 +285,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _check_opening(self, data: bytes) -> None:
         """An answer begins with its status line; llhttp would skip empty lines, and take other protocols' names."""
+        if not self._opening and data.startswith(_PROTOCOL):
+            self._opening = _PROTOCOL
+            return
         self._opening += data[: len(_PROTOCOL) - len(self._opening)]
         if not _PROTOCOL.startswith(self._opening):
             raise _Refused("protocol_error", f"the answer does not begin as HTTP/1 does: {data[:40]!r}")
