@@ -1,4 +1,4 @@
-"""The data plane runs on uvloop, as it does when it serves; tests marked `both_loops` run on asyncio's own loop, too."""
+"""The data plane runs on uvloop, as it does when it serves; what is marked `both_loops` runs on asyncio's own, too."""
 
 import asyncio
 from collections.abc import Callable, Mapping

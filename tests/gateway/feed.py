@@ -1,4 +1,7 @@
-"""Control, as far as a worker can tell: tokens in memory, pushes that wait for their acknowledgement; it can fall silent and come back."""
+"""Control, as far as a worker can tell: tokens in memory, pushes that wait for their acknowledgement.
+
+It can fall silent, die, and come back.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

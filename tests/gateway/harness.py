@@ -5,8 +5,8 @@
         ...
         assert (await gate.records()).only().state == "completed"
 
-When it ends, what must always hold is checked: the chain verifies, each call that was opened was closed exactly once, and the provider
-saw no call before the journal had it.
+When it ends, what must always hold is checked: the chain verifies, each call that was opened was closed exactly
+once, and the provider saw no call before the journal had it.
 """
 
 import asyncio
@@ -122,7 +122,8 @@ class Gate:
 async def converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, *, quiet: float | None = None
 ) -> Heard:
-    """Sends `request` over a connection that stands, and listens until the answer is whole, the connection ends, or `quiet` seconds pass."""
+    """Sends `request` over a connection that stands, and listens until the answer is whole, the connection ends, or
+    `quiet` seconds pass."""
     heard, loop = Heard(), asyncio.get_running_loop()
     begun, size, length, tail = loop.time(), 0, -1, b""
     writer.write(request)
@@ -190,8 +191,9 @@ async def gateway(
     check: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Gate]:
-    """`names` are the providers, each a simulated one. `changes` go into the snapshot. `tick`: the worker's clock runs faster than it does
-    in service, so that a test need not wait. `write` and `sync` are what the journal writes with. `check`: at the end, what must always hold."""
+    """`names` are the providers, each a simulated one. `changes` go into the snapshot. `tick`: the worker's clock runs
+    faster than it does in service, so that a test need not wait. `write` and `sync` are what the journal writes with.
+    `check`: at the end, what must always hold."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="cv")))
         watch = Watch()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -46,7 +47,12 @@ async def test_a_stale_connection_is_tried_once_again_with_a_line_before(
     records = await records_of(gate)
     call = heard.headers["x-request-id"]
     (attempt,) = records.attempted
-    assert (attempt.id, attempt.number, attempt.after, attempt.target) == (call, 2, "stale_connection", f"echo+{fault}")
+    assert (attempt.id, attempt.number, attempt.after, attempt.target) == (
+        call,
+        2,
+        "stale_connection",
+        f"echo+{fault}",
+    )
     record = records.of(call)
     assert (record.state, record.attempts, record.usage_source) == ("completed", 2, "provider")
     assert [marker for marker, _ in seen].count(call) == 2
@@ -82,7 +88,7 @@ async def test_an_answer_whose_client_left_is_read_on_if_so_configured(tmp_path:
         writer.write(gate.post(chat("fake/echo+pace-10ms+events-20", stream=True)))
         await reader.readuntil(b"data:")
         writer.transport.abort()
-        other, leaving = await gate.open()
+        _other, leaving = await gate.open()
         leaving.write(gate.post(chat("fake/echo+slow-first-byte-100ms")))
         await until(lambda: len(gate.worker.calls) == 2)
         leaving.transport.abort()
@@ -100,11 +106,13 @@ async def test_leaving_while_the_provider_is_dialled(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         async with gateway(tmp_path, timeouts=Timeouts(connect=5.0)) as gate:
             address = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-            provider = msgspec.structs.replace(gate.control.snapshot.providers["fake"], name="full", base_url=address)
+            provider = msgspec.structs.replace(
+                gate.control.snapshot.providers["fake"], name="full", base_url=address
+            )
             providers = {**gate.control.snapshot.providers, "full": provider}
             await gate.control.configure(changed(gate.control.snapshot, providers=providers))
             for _ in range(3):
-                reader, writer = await gate.open()
+                _, writer = await gate.open()
                 writer.write(gate.post(chat("full/any")))
             await until(lambda: len(gate.worker.calls) == 3)
             for connection in [*gate.worker.connections]:
@@ -150,8 +158,8 @@ async def test_a_slow_client_holds_the_provider_back(tmp_path: Path) -> None:
 async def test_a_client_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
     server = ServerConfig(send_timeout=0.2, drain_timeout=0.2)
     async with gateway(tmp_path, server=server) as gate:
-        reader, writer = await gate.open()
-        writer.transport.pause_reading()
+        _, writer = await gate.open()
+        cast(asyncio.Transport, writer.transport).pause_reading()
         writer.write(gate.post(chat("fake/event-size-64k+events-1000", stream=True)))
         await gate.settled(1)
         await until(lambda: gate.fake.stats.aborted == 1)
@@ -210,7 +218,11 @@ async def test_while_control_is_away_known_tokens_work_and_others_are_told_so(tm
         await until(lambda: not gate.worker.feed.connected)
         assert (await gate.send(gate.post(chat("fake/echo")))).status == 200
         heard = await gate.send(gate.post(chat("fake/echo"), token=new))
-        assert (heard.status, code_of(heard), heard.headers["retry-after"]) == (503, "control_unavailable", "2")
+        assert (heard.status, code_of(heard), heard.headers["retry-after"]) == (
+            503,
+            "control_unavailable",
+            "2",
+        )
         await gate.control.start()
         await until(lambda: gate.worker.feed.connected)
         assert (await gate.send(gate.post(chat("fake/echo"), token=new))).status == 200
@@ -228,7 +240,9 @@ async def test_a_look_up_that_is_under_way_survives_controls_return(tmp_path: Pa
         assert gate.control.lookups == 2
 
 
-async def test_a_look_up_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_up_that_takes_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chatvault.gateway.grants._PATIENCE", 0.15)
     async with gateway(tmp_path) as gate:
         gate.control.deaf = True
@@ -241,7 +255,7 @@ async def test_a_look_up_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
 async def test_a_client_that_leaves_during_its_look_up(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         gate.control.deaf = True
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(gate.get("/v1/models"))
         await until(lambda: gate.control.lookups == 1)
         for connection in [*gate.worker.connections]:
@@ -304,7 +318,12 @@ async def test_a_configuration_is_swapped_while_streams_run(tmp_path: Path) -> N
         await gate.settled(2)
     records = await records_of(gate)
     first, second = sorted(records.closed, key=lambda record: record.opened_at)
-    assert (first.provider, first.state, first.cost_source, second.provider) == ("fake", "completed", "prices", "other")
+    assert (first.provider, first.state, first.cost_source, second.provider) == (
+        "fake",
+        "completed",
+        "prices",
+        "other",
+    )
     assert first.usage is not None
     assert second.usage is not None
     assert first.cost == first.usage.input * 1_000_000 + first.usage.output * 4_000_000

@@ -1,4 +1,4 @@
-"""HTTP itself: shapes that smuggle are refused before a provider sees a byte, and what is well formed is served in order."""
+"""HTTP itself: shapes that smuggle never reach a provider, and what is well formed is served in order."""
 
 import asyncio
 import re

@@ -56,7 +56,11 @@ async def test_calls_are_refused_while_the_journal_cannot_be_written(tmp_path: P
         disk.fault = fault
         for stream in (False, True):
             heard = await gate.send(gate.post(chat("fake/echo", stream=stream)))
-            assert (heard.status, code_of(heard), heard.headers["retry-after"]) == (503, "journal_unavailable", "5")
+            assert (heard.status, code_of(heard), heard.headers["retry-after"]) == (
+                503,
+                "journal_unavailable",
+                "5",
+            )
             assert "no" in str(heard.json)
         assert (await gate.send(gate.get("/v1/models"))).status == 200
         assert gate.fake.stats.requests == 1
@@ -81,11 +85,15 @@ async def test_calls_go_on_without_a_record_if_so_configured(tmp_path: Path) -> 
     assert len(records.closed) == 3
 
 
-async def test_what_is_open_when_the_disk_fills_is_closed_on_record_once_there_is_room(tmp_path: Path) -> None:
+async def test_what_is_open_when_the_disk_fills_is_closed_on_record_once_there_is_room(
+    tmp_path: Path,
+) -> None:
     disk = Disk()
     async with gateway(tmp_path, write=disk.write) as gate:
         streams = [
-            asyncio.get_running_loop().create_task(gate.send(gate.post(chat(f"fake/echo+pace-5ms+events-{20 + n}", stream=True))))
+            asyncio.get_running_loop().create_task(
+                gate.send(gate.post(chat(f"fake/echo+pace-5ms+events-{20 + n}", stream=True)))
+            )
             for n in range(4)
         ]
         await until(lambda: len(gate.worker.calls) == 4)
@@ -163,7 +171,7 @@ async def test_with_power_durability_a_client_may_leave_while_the_disk_is_awaite
         await gate.send(gate.get("/v1/models"))
         go.clear()
         begun.clear()
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(gate.post(chat("fake/echo")))
         await until(begun.is_set)
         writer.transport.abort()
@@ -281,7 +289,12 @@ async def test_what_nobody_has_a_price_for_costs_nobody_knows_what(tmp_path: Pat
         await gate.send(gate.post(chat("fake/echo")))
     *unknown, free_call = (await records_of(gate)).closed
     for record in unknown:
-        assert (record.usage_source, record.cost, record.cost_source, record.price) == ("provider", None, "unknown", None)
+        assert (record.usage_source, record.cost, record.cost_source, record.price) == (
+            "provider",
+            None,
+            "unknown",
+            None,
+        )
     assert (free_call.cost, free_call.cost_source) == (0, "free")
 
 

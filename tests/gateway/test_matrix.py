@@ -94,7 +94,7 @@ async def test_completed(tmp_path: Path, shape: Shape) -> None:
 @pytest.mark.both_loops
 async def test_client_gone_before_the_answer(tmp_path: Path, shape: Shape) -> None:
     async with gateway(tmp_path) as gate:
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(gate.post(shape.body("fake/hang"), shape.path))
         await until(lambda: gate.fake.stats.in_flight)
         left = asyncio.get_running_loop().time()
@@ -136,7 +136,7 @@ async def test_client_gone_within_the_stream(tmp_path: Path, shape: Shape) -> No
 @whole
 async def test_client_gone_within_the_whole_answer(tmp_path: Path, shape: Shape) -> None:
     async with gateway(tmp_path) as gate:
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(gate.post(shape.body("fake/stall-after-20"), shape.path))
         await until(lambda: gate.fake.stats.in_flight)
         await asyncio.sleep(0.05)

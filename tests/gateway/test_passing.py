@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatvault.config.schema import ModelConfig, ServerConfig
@@ -13,7 +15,7 @@ from chatvault.fake.request import Request
 from tests.fake.raw import Heard, chat, written
 from tests.gateway.harness import CHAT, KEY, Gate, converse, gateway, until
 from tests.gateway.records import Records
-from tests.gateway.shapes import STREAMED, Shape
+from tests.gateway.shapes import STREAMED, WHOLE, Shape
 
 TINY = b'{"model":"fake/echo","messages":[{"role":"user","content":"hello"}]'
 
@@ -69,7 +71,13 @@ async def test_request_headers_that_pass_and_those_that_do_not(tmp_path: Path) -
     async with gateway(tmp_path) as gate:
         path = f"{CHAT}?api-version=7&x=a%2Fb"
         heard = await gate.send(
-            gate.post(chat("fake/echo"), path, **passing, **stopped, **{"x-request-id": "mine", "accept-encoding": "br"})
+            gate.post(
+                chat("fake/echo"),
+                path,
+                **passing,
+                **stopped,
+                **{"x-request-id": "mine", "accept-encoding": "br"},
+            )
         )
         assert heard.status == 200
         seen = last(gate)
@@ -102,7 +110,14 @@ async def test_answer_headers_that_pass_and_those_that_do_not(tmp_path: Path) ->
         for stream in (False, True):
             heard = await gate.send(gate.post(chat("fake/echo+set-cookie+early-hints", stream=stream)))
             assert heard.status == 200
-            for name in ("set-cookie", "openai-organization", "alt-svc", "server", "keep-alive", "connection"):
+            for name in (
+                "set-cookie",
+                "openai-organization",
+                "alt-svc",
+                "server",
+                "keep-alive",
+                "connection",
+            ):
                 assert name not in heard.headers, name
             assert heard.headers["x-ratelimit-limit-requests"] == "10000"
             assert heard.headers["x-provider-request-id"].startswith("req_")
@@ -118,13 +133,15 @@ async def test_answer_headers_that_pass_and_those_that_do_not(tmp_path: Path) ->
 
 FORWARDED = {
     TINY + b"}": b'{"model":"echo","messages":[{"role":"user","content":"hello"}]}',
-    b'{"model":"fake/echo","messages":[{"role":"user","content":"hello"}],"unheard_of":{"a":[1,2.50,"\\u00e4\\ud83d\\ude00"]},"seed":1e5}': (
-        b'{"model":"echo","messages":[{"role":"user","content":"hello"}],"unheard_of":{"a":[1,2.50,"\\u00e4\\ud83d\\ude00"]},"seed":1e5}'
+    TINY + b',"unheard_of":{"a":[1,2.50,"\\u00e4\\ud83d\\ude00"]},"seed":1e5}': (
+        b'{"model":"echo","messages":[{"role":"user","content":"hello"}],"unheard_of":{"a":[1,2.50,'
+        b'"\\u00e4\\ud83d\\ude00"]},"seed":1e5}'
     ),
     TINY + b',"metadata":{"model":"fake/echo"}}': (
         b'{"model":"echo","messages":[{"role":"user","content":"hello"}],"metadata":{"model":"fake/echo"}}'
     ),
-    TINY + b',"x":"\\ud800 alone"}': b'{"model":"echo","messages":[{"role":"user","content":"hello"}],"x":"\\ud800 alone"}',
+    TINY
+    + b',"x":"\\ud800 alone"}': b'{"model":"echo","messages":[{"role":"user","content":"hello"}],"x":"\\ud800 alone"}',
     b' \n{ "messages" :\t[{"role":"user","content":"h\xc3\xa4"}] , "model" : "fake/echo" }\r\n ': (
         b' \n{ "messages" :\t[{"role":"user","content":"h\xc3\xa4"}] , "model" : "echo" }\r\n '
     ),
@@ -151,7 +168,10 @@ async def test_a_public_name_becomes_the_providers(tmp_path: Path) -> None:
         assert b'"model": "simulated"' in last(gate).body or b'"model":"simulated"' in last(gate).body
         assert (await gate.send(gate.post(chat("bare-name")))).status == 200
     records = await only(gate)
-    assert [(line.model, line.target) for line in records.closed] == [("public", "simulated"), ("bare-name", "bare-name")]
+    assert [(line.model, line.target) for line in records.closed] == [
+        ("public", "simulated"),
+        ("bare-name", "bare-name"),
+    ]
 
 
 async def test_usage_is_asked_for_and_its_event_hidden_unless_the_client_asked(tmp_path: Path) -> None:
@@ -160,12 +180,15 @@ async def test_usage_is_asked_for_and_its_event_hidden_unless_the_client_asked(t
 
     async with gateway(tmp_path) as gate:
         heard = await gate.send(gate.post(TINY + b',"stream":true}'))
-        assert last(gate).body == TINY.replace(b'{"model":"fake/echo"', b'{"stream_options":{"include_usage":true},"model":"echo"') + (
-            b',"stream":true}'
-        )
+        assert last(gate).body == TINY.replace(
+            b'{"model":"fake/echo"', b'{"stream_options":{"include_usage":true},"model":"echo"'
+        ) + (b',"stream":true}')
         assert usage_events(heard) == []
         heard = await gate.send(gate.post(TINY + b',"stream":true,"stream_options":{"include_usage":true}}'))
-        assert last(gate).body == TINY.replace(b"fake/", b"") + b',"stream":true,"stream_options":{"include_usage":true}}'
+        assert (
+            last(gate).body
+            == TINY.replace(b"fake/", b"") + b',"stream":true,"stream_options":{"include_usage":true}}'
+        )
         assert len(usage_events(heard)) == 1
         for mine in (b'{"include_usage":false,"x":1}', b'{"x":1}', b"null"):
             heard = await gate.send(gate.post(TINY + b',"stream":true,"stream_options":' + mine + b"}"))
@@ -182,12 +205,17 @@ async def test_usage_is_asked_for_and_its_event_hidden_unless_the_client_asked(t
 async def test_a_provider_that_does_not_know_the_option_is_not_sent_it(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         plain = ProviderSnapshot(
-            name="plain", kind="fake", base_url=gate.fake.base_url, headers={"authorization": f"Bearer {KEY}"},
+            name="plain",
+            kind="fake",
+            base_url=gate.fake.base_url,
+            headers={"authorization": f"Bearer {KEY}"},
             stream_usage=False,
         )
         snapshot = gate.control.snapshot
         changed = {"providers": {**snapshot.providers, "plain": plain}}
-        await gate.control.configure(type(snapshot)(**{f: getattr(snapshot, f) for f in snapshot.__struct_fields__} | changed))
+        await gate.control.configure(
+            type(snapshot)(**{f: getattr(snapshot, f) for f in snapshot.__struct_fields__} | changed)
+        )
         heard = await gate.send(gate.post(chat("plain/echo", stream=True)))
         assert heard.events[-1] == "[DONE]"
         assert b"stream_options" not in last(gate).body
@@ -197,10 +225,13 @@ async def test_a_provider_that_does_not_know_the_option_is_not_sent_it(tmp_path:
 
 # --- streams
 
-WAYS = ("echo", "echo+split-1", "echo+split-7", "echo+chunk-3", "echo+crlf", "echo+crlf+split-1", "echo+cr", "echo+cr+split-1",
-        "echo+no-space", "echo+bom", "echo+many-lines", "echo+many-lines+split-1", "echo+bare-comment-pings+split-1",
-        "echo+eof-body", "echo+old-http", "echo+gzip", "echo+gzip+split-1", "echo+deflate", "echo+trailers", "echo+connection-close",
-        "echo+usage-in-last-chunk", "echo+usage-in-every-chunk", "echo+no-content-type", "echo+big-header-8k")  # fmt: skip
+WAYS = (
+    "echo", "echo+split-1", "echo+split-7", "echo+chunk-3", "echo+crlf", "echo+crlf+split-1", "echo+cr",
+    "echo+cr+split-1", "echo+no-space", "echo+bom", "echo+many-lines", "echo+many-lines+split-1",
+    "echo+bare-comment-pings+split-1", "echo+eof-body", "echo+old-http", "echo+gzip", "echo+gzip+split-1",
+    "echo+deflate", "echo+trailers", "echo+connection-close", "echo+usage-in-last-chunk", "echo+no-content-type",
+    "echo+usage-in-every-chunk", "echo+big-header-8k",
+)  # fmt: skip
 
 
 @pytest.mark.both_loops
@@ -215,7 +246,9 @@ async def test_streams_pass_as_the_provider_sent_them(tmp_path: Path) -> None:
                     assert mine.status == 502
                     continue
                 assert mine.status == 200, (str(shape), way)
-                assert mine.body == theirs.body if "gzip" not in way and "deflate" not in way else mine.whole()
+                assert (
+                    mine.body == theirs.body if "gzip" not in way and "deflate" not in way else mine.whole()
+                )
                 assert mine.whole(), (str(shape), way)
     records = await only(gate)
     for record in records.closed:
@@ -225,7 +258,7 @@ async def test_streams_pass_as_the_provider_sent_them(tmp_path: Path) -> None:
             assert record.code == "upstream_not_json"
 
 
-async def _both(gate: Gate, shape: Shape, way: str, asked: dict[str, object]) -> tuple[Heard, Heard]:
+async def _both(gate: Gate, shape: Shape, way: str, asked: Mapping[str, object]) -> tuple[Heard, Heard]:
     mine = await gate.send(gate.post(shape.body(f"fake/{way}", **asked), shape.path))
     reader, writer = await asyncio.open_connection("127.0.0.1", gate.fake.port)
     try:
@@ -243,7 +276,9 @@ async def test_hidden_usage_leaves_the_rest_of_the_stream_as_it_was(tmp_path: Pa
                 continue
             heard = await gate.send(gate.post(chat(f"fake/{way}", stream=True)))
             body = heard.body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            assert b'"choices":[]' not in body.replace(b"data:", b"").replace(b"\n", b"").replace(b" ", b""), way
+            assert b'"choices":[]' not in body.replace(b"data:", b"").replace(b"\n", b"").replace(
+                b" ", b""
+            ), way
             assert body.rstrip().endswith(b"[DONE]"), way
             assert (b": ping" in body) == ("pings" in way)
     assert {record.usage_source for record in (await only(gate)).closed} == {"provider"}
@@ -262,7 +297,9 @@ async def test_the_head_comes_with_the_first_event_and_not_before(tmp_path: Path
 
 async def test_pings_before_the_first_event_do_not_commit(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
-        heard = await gate.send(gate.post(chat("fake/bare-comment-pings+error-in-stream-after-0", stream=True)))
+        heard = await gate.send(
+            gate.post(chat("fake/bare-comment-pings+error-in-stream-after-0", stream=True))
+        )
         assert heard.status >= 400
         assert "error" in heard.json
 
@@ -290,21 +327,26 @@ async def test_a_stream_whose_connection_stays_open_behind_done_is_ended(tmp_pat
 
 
 async def test_whole_answers_pass_byte_for_byte(tmp_path: Path) -> None:
-    ways = ("echo", "echo+split-1", "echo+chunk-5", "echo+eof-body", "echo+old-http", "echo+gzip", "echo+deflate", "echo+trailers",
-            "echo+lone-surrogate", "echo+size-100k", "echo+early-hints", "echo+no-usage", "echo+usage-null")  # fmt: skip
+    ways = (
+        "echo", "echo+split-1", "echo+chunk-5", "echo+eof-body", "echo+old-http", "echo+gzip", "echo+deflate",
+        "echo+trailers", "echo+lone-surrogate", "echo+size-100k", "echo+no-usage", "echo+usage-null",
+    )  # fmt: skip
     async with gateway(tmp_path) as gate:
-        plain = (await gate.send(gate.post(chat("fake/echo")))).body
         for way in ways:
-            heard = await gate.send(gate.post(chat(f"fake/{way}")))
-            assert heard.status == 200, way
-            assert "content-encoding" not in heard.headers
-            assert int(heard.headers["content-length"]) == len(heard.body)
-            if not re.search("surrogate|size|usage", way):
-                assert heard.body == plain.replace(b'"echo"', b'"%s"' % way.encode()) or len(heard.body) > 100, way
+            mine, theirs = await _both(gate, WHOLE[0], way, {})
+            assert mine.status == 200, way
+            assert "content-encoding" not in mine.headers
+            assert int(mine.headers["content-length"]) == len(mine.body)
+            assert mine.body == (theirs.unzipped if "content-encoding" in theirs.headers else theirs.body), (
+                way
+            )
     records = await only(gate)
     unknown = [record for record in records.closed if record.usage is None]
     assert len(unknown) == 2
-    assert all((record.cost, record.cost_source, record.usage_source) == (None, "unknown", "unknown") for record in unknown)
+    assert all(
+        (record.cost, record.cost_source, record.usage_source) == (None, "unknown", "unknown")
+        for record in unknown
+    )
 
 
 async def test_a_large_answer_streams_and_its_usage_is_found(tmp_path: Path) -> None:
@@ -329,7 +371,9 @@ async def test_a_large_answer_that_is_cut_breaks_the_connection(tmp_path: Path) 
         assert held.status == 502
         assert held.whole()
     records = await only(gate)
-    assert [(record.state, record.usage_source) for record in records.closed] == [("upstream_cut", "unknown")] * 2
+    assert [(record.state, record.usage_source) for record in records.closed] == [
+        ("upstream_cut", "unknown")
+    ] * 2
 
 
 async def test_a_large_error_is_an_error_on_record(tmp_path: Path) -> None:
@@ -353,7 +397,9 @@ def form(model: str | None, content: bytes, *, model_last: bool = False) -> tupl
     border = "-----x7"
     parts = [
         f'--{border}\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n'
-        f"content-type: audio/wav\r\n\r\n".encode() + content + b"\r\n"
+        f"content-type: audio/wav\r\n\r\n".encode()
+        + content
+        + b"\r\n"
     ]
     if model is not None:
         part = f'--{border}\r\nContent-Disposition: form-data; name="model"\r\n\r\n{model}\r\n'.encode()
@@ -407,29 +453,42 @@ async def test_uploads_that_are_refused(tmp_path: Path) -> None:
         assert gate.fake.stats.requests == 0
 
 
-async def test_a_large_upload_flows_with_flat_memory(tmp_path: Path) -> None:
-    """The provider reads it slowly: what is not taken stays with the client."""
-    content = b"\0" * 24_000_000
-    async with gateway(tmp_path) as gate:
-        body, kind = form("fake/echo", content)
-        request = gate.post(body, "/v1/audio/transcriptions", **{"content-type": kind})
-        for connection in gate.fake.connections:
-            connection._transport.pause_reading()
+async def test_a_large_upload_waits_for_a_slow_provider(tmp_path: Path) -> None:
+    """What the provider does not take stays with the client; nothing of it piles up between."""
+    taken = bytearray()
+    go = asyncio.Event()
+
+    async def provider(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await go.wait()
+        size = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+        while len(taken) < size:
+            taken.extend(await reader.read(1 << 20))
+        writer.write(
+            b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{"text":"hey"}'
+        )
+        writer.close()
+
+    async with gateway(tmp_path) as gate, await asyncio.start_server(provider, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        slow = ProviderSnapshot(name="slow", kind="fake", base_url=address)
+        await gate.control.configure(
+            msgspec.structs.replace(gate.control.snapshot, providers={"slow": slow}, default_provider=None)
+        )
+        body, kind = form("slow/any", os.urandom(1 << 20) * 40)
         reader, writer = await gate.open()
-        most = 0
-
-        async def watching() -> None:
-            nonlocal most
-            while True:
-                most = max(most, gate.worker.held)
-                await asyncio.sleep(0.01)
-
-        watch = asyncio.get_running_loop().create_task(watching())
-        heard = await converse(reader, writer, request)
-        watch.cancel()
-        assert heard.status == 200
-        assert len(last(gate).body) == len(body) - len("fake/")
-        assert most == 0
+        writer.write(gate.post(body, "/v1/audio/transcriptions", **{"content-type": kind}))
+        await until(lambda: gate.worker.calls)
+        waiting = -1
+        while waiting != writer.transport.get_write_buffer_size():
+            waiting = writer.transport.get_write_buffer_size()
+            await asyncio.sleep(0.1)
+        assert waiting > 20_000_000, "the client still holds most of it"
+        assert gate.worker.held == 0
+        go.set()
+        async with asyncio.timeout(10):
+            assert b" 200 " in await reader.readuntil(b"\r\n")
+    assert bytes(taken) == body.replace(b"slow/any", b"any")
 
 
 async def test_an_upload_over_its_limit_is_cut_off(tmp_path: Path) -> None:
@@ -439,7 +498,9 @@ async def test_an_upload_over_its_limit_is_cut_off(tmp_path: Path) -> None:
         head, _, _ = request.partition(b"\r\n\r\n")
         head = re.sub(rb"content-length: \d+", b"transfer-encoding: chunked", head) + b"\r\n\r\n"
         pieces = [body[at : at + 50_000] for at in range(0, len(body), 50_000)]
-        heard = await gate.send(head + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n")
+        heard = await gate.send(
+            head + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        )
         assert heard.status == 413
         assert gate.fake.stats.requests == 0
         await until(lambda: not gate.worker.calls)
@@ -449,7 +510,7 @@ async def test_a_client_that_leaves_during_its_upload(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         body, kind = form("fake/echo", b"\0" * 300_000)
         request = gate.post(body, "/v1/audio/transcriptions", **{"content-type": kind})
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(request[:200_000])
         await until(lambda: gate.worker.calls and gate.fake.connections)
         writer.transport.abort()

@@ -394,7 +394,7 @@ async def test_bodies_wait_for_room_then_are_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr("chatvault.gateway.intake._ROOM_WAIT", 0.2)
     server = ServerConfig(max_body=100_000, max_bodies=150_000, drain_timeout=0.2)
     async with gateway(tmp_path, server=server) as gate:
-        reader, writer = await gate.open()
+        _, writer = await gate.open()
         writer.write(gate.get(CHAT, "POST", content_length="100000") + b" " * 99_999)
         await until(lambda: gate.worker.held >= 99_999)
         head = gate.get(CHAT, "POST", content_length="90000")

@@ -1,5 +1,7 @@
-"""Thousands of calls at once over connections that live on, each with words of its own: whole, streamed, pipelined, cut short by the client,
-cut short by the provider, refused. Nobody ever gets another's bytes, and every call is on record as what its client saw."""
+"""Thousands of calls at once over connections that live on, each with words of its own: whole, streamed, pipelined,
+cut short by the client, cut short by the provider, refused. Nobody ever gets another's bytes, and every call is on
+record as what its client saw.
+"""
 
 import asyncio
 import random
@@ -14,7 +16,18 @@ from tests.gateway.harness import Gate, gateway
 from tests.gateway.records import Records
 from tests.gateway.shapes import ALL, Shape
 
-FAULTS = ("", "", "", "+split-64", "+chunk-9", "+slow-first-byte-3ms", "+close-reused", "+connection-close", "+gzip", "+crlf")
+FAULTS = (
+    "",
+    "",
+    "",
+    "+split-64",
+    "+chunk-9",
+    "+slow-first-byte-3ms",
+    "+close-reused",
+    "+connection-close",
+    "+gzip",
+    "+crlf",
+)
 
 
 class Line:
@@ -89,7 +102,9 @@ class Storm:
         self.check(await line.answer(await line.write(request)), shape, words)
 
     async def pipelined(self, line: Line) -> None:
-        asked = [(shape := line.dice.choice(ALL), *self.body(shape, "")) for _ in range(line.dice.randint(2, 6))]
+        asked = [
+            (shape := line.dice.choice(ALL), *self.body(shape, "")) for _ in range(line.dice.randint(2, 6))
+        ]
         reader = await line.write(b"".join(request for _, request, _ in asked))
         for shape, _, words in asked:
             self.check(await line.answer(reader), shape, words)
