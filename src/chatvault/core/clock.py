@@ -1,7 +1,9 @@
 """Time as the records tell it: integer microseconds since the epoch, UTC."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now_us() -> int:
@@ -11,7 +13,8 @@ def now_us() -> int:
 
 def iso(at_us: int) -> str:
     """ISO 8601 with microseconds and a `Z`."""
-    return datetime.fromtimestamp(at_us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def from_iso(text: str) -> int:
@@ -19,5 +22,5 @@ def from_iso(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

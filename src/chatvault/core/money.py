@@ -1,9 +1,11 @@
 """Money: exact integers of pico-dollars (10^-12 US dollars), in motion and at rest. Never floats."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 PICO = 10**12
 """Pico-dollars in a dollar."""
+_EXACT = Context(prec=60, Emax=60, traps=[Inexact, InvalidOperation, Overflow])
+"""Fails where the default context would round."""
 
 
 def pico(dollars: Decimal | str | int) -> int:
@@ -11,8 +13,8 @@ def pico(dollars: Decimal | str | int) -> int:
     pico-dollar.
     """
     try:
-        amount = Decimal(dollars) * PICO
-    except InvalidOperation:
+        amount = _EXACT.multiply(Decimal(dollars), Decimal(PICO))
+    except DecimalException:
         raise ValueError(f"{dollars!r} is not an amount of money") from None
     if not amount.is_finite() or amount != amount.to_integral_value():
         raise ValueError(f"{dollars!r} is not a whole number of pico-dollars (10^-12 $)")
