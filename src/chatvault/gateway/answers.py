@@ -54,12 +54,13 @@ def status_line(status: int) -> bytes:
 
 
 def passed(headers: list[Header]) -> list[bytes]:
-    """The provider's fields that a client may see, as lines; its request id under the name `x-provider-request-id`."""
+    """The provider's fields that a client may see, as lines; its request id under the name
+    `x-provider-request-id`."""
     lines = []
     hidden = _NOT_PASSED
-    nominated = field(headers, b"connection")
-    if nominated is not None and nominated.lower() not in _PLAIN:
-        hidden = hidden.union(name.strip().lower() for name in nominated.split(b","))
+    for name, value in headers:
+        if name == b"connection" and value.lower() not in _PLAIN:
+            hidden = hidden.union(nominated.strip().lower() for nominated in value.split(b","))
     for name, value in headers:
         if name in hidden or name.startswith(b"x-chatvault-"):
             continue

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _JSON: Final = b"content-type: application/json\r\n"
 _HEALTHY: Final = b'{"status":"ok"}'
-_FIELD_NAME: Final = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 _MAX_ASKED: Final = 64
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -69,11 +69,13 @@ def not_found(call: "Call") -> NotFound:
     server = call.worker.snapshot.server
     if path.startswith(CONTROL_PATHS):
         return NotFound(
-            f"{path.decode()[:200]} belongs to the control plane, which listens on {server.admin_host}:{server.admin_port}.",
+            f"{path.decode()[:200]} belongs to the control plane, which listens on "
+            f"{server.admin_host}:{server.admin_port}.",
             code="control_plane_path",
         )
     return NotFound(
-        f"There is no {path.decode()[:200]} here. The API is under /v1, for example POST /v1/chat/completions.",
+        f"There is no {path.decode()[:200]} here. The API is under /v1, for example POST "
+        "/v1/chat/completions.",
         code="endpoint_not_found",
     )
 
@@ -91,7 +93,8 @@ def preflight(call: "Call") -> None:
                 status=403,
             )
         asked = call.head.fields.get(b"access-control-request-headers", b"authorization, content-type")
-        headers = b", ".join(_FIELD_NAME.findall(asked)[:_MAX_ASKED])
+        names = [name.strip() for name in asked.split(b",")[:_MAX_ASKED]]
+        headers = b", ".join(name for name in names if _FIELD_NAME.fullmatch(name))
         lines += [
             b"access-control-allow-methods: " + _METHODS + b"\r\n",
             b"access-control-allow-headers: " + headers + b"\r\n",

@@ -1,7 +1,8 @@
-"""What goes upstream of a request's head: everything but what speaks for the client's connection, or chooses an account."""
+"""What goes upstream of a request's head: everything but what speaks for the client's connection, or chooses
+an account."""
 
-import re
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from chatvault.core.seam import Header
 from chatvault.wire.http_head import RequestHead
@@ -49,16 +50,23 @@ _NOT_PASSED: Final = frozenset(
 _PLAIN: Final = frozenset((b"keep-alive", b"close"))
 
 
-_SECRET_PARAMETER: Final = re.compile(
-    rb"(?<=[?&])(?:key|api_key|api-key|access_token)=[^&]*&?", re.IGNORECASE
-)
+_SECRET_PARAMETERS: Final = frozenset((b"key", b"api_key", b"api-key", b"access_token"))
 
 
 def outbound_query(query: bytes) -> bytes:
     """The query (with its question mark) without what some APIs take as a credential."""
-    if b"key=" not in query and b"token=" not in query:
+    if not query:
         return query
-    return _SECRET_PARAMETER.sub(b"", query).rstrip(b"&?")
+    parameters = query[1:].split(b"&")
+    kept = [each for each in parameters if _parameter_name(each) not in _SECRET_PARAMETERS]
+    if len(kept) == len(parameters):
+        return query
+    return b"?" + b"&".join(kept) if kept else b""
+
+
+def _parameter_name(parameter: bytes) -> bytes:
+    """As a provider reads it, so that no other spelling slips by."""
+    return unquote_to_bytes(parameter.partition(b"=")[0]).lower()
 
 
 def hidden_fields(ours: list[Header]) -> frozenset[bytes]:
@@ -69,8 +77,8 @@ def hidden_fields(ours: list[Header]) -> frozenset[bytes]:
 def outbound_headers(
     head: RequestHead, ours: list[Header], hidden: frozenset[bytes], request_id: str
 ) -> list[Header]:
-    """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over the
-    client's."""
+    """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over
+    the client's."""
     nominated = head.fields.get(b"connection")
     if nominated is not None and nominated.lower() not in _PLAIN:
         hidden = hidden.union(_names(nominated))
