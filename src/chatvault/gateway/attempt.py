@@ -46,7 +46,8 @@ class Attempt:
             call.fail(
                 "upstream_error",
                 UpstreamError(
-                    f"The provider '{call.provider_name}' answered with a redirect ({head.status}), which is never followed. "
+                    f"The provider '{call.provider_name}' answered with a redirect ({head.status}), which "
+                    "is never followed. "
                     "Set its base URL to where it really is.",
                     code="upstream_redirect",
                 ),
@@ -54,8 +55,9 @@ class Attempt:
             return
         relay = self._relay(head, fields.get(b"content-type", b"").lower())
         coding = fields.get(b"content-encoding")
+        self.exchange = None  # no cycle is left to the collector
         if coding is not None and coding.lower() in CODINGS:
-            decoded = Decoded(relay)
+            decoded = Decoded(relay, exchange)
             exchange.answer = decoded
             decoded.head(head)
         else:

@@ -2,9 +2,10 @@
 
     begin -> authorized -> body_read -> open -> send -> (attempt) -> commit -> settle
 
-Each step is a function of its own file where it is a decision (`admission`, `outbound`, `settlement`), and a relay where it is a flow
-(`relay`). Only waiting is asynchronous: for a grant, for the body, for the disk, for the provider. `stage` says how far the call is;
-every ending passes `settle` once, and what was opened is closed there.
+Each step is a function of its own file where it is a decision (`admission`, `outbound`, `settlement`), and a
+relay where it is a flow (`relay`). Only waiting is asynchronous: for a grant, for the body, for the disk, for
+the provider. `stage` says how far the call is; every ending passes `settle` once, and what was opened is
+closed there.
 """
 
 import logging
@@ -21,7 +22,6 @@ from chatvault.core.errors import (
     GatewayError,
     JournalError,
     OperatorError,
-    Timeout,
 )
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head, Request
@@ -170,7 +170,8 @@ class Call:
     # --- the body is in, or begins to be
 
     def body_read(self, body: bytes, held: int) -> None:
-        """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the call."""
+        """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
+        call."""
         self._held = held
         self.admitted = admit_json(self, body)
         self._open()
@@ -382,7 +383,8 @@ class Call:
     # --- endings
 
     def fail(self, state: State, error: ChatVaultError) -> None:
-        """The answer will not be whole, and this is why. Before the commit the client gets it as a status, after it as an event."""
+        """The answer will not be whole, and this is why. Before the commit the client gets it as a status,
+        after it as an event."""
         if self.stage == "settled":
             return
         if self.outcome.code is None:
@@ -493,10 +495,3 @@ def _unusable(provider: str) -> GatewayError:
         f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
         code="provider_unusable",
     )
-
-
-def _state_of(error: ChatVaultError) -> State:
-    """How a call ended whose error arose after it was opened, while its request was still coming in."""
-    if isinstance(error, Timeout):
-        return "client_gone"
-    return "gateway_error" if isinstance(error, GatewayError) else "ended_by_gateway"

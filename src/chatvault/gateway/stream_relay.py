@@ -1,7 +1,8 @@
 """Streams of events: passed on as they come, tapped beside, and never made to look whole when they are not.
 
-The client gets the head together with the first event, so that until then a failure is an error with a status. The packet that ends
-the stream is held until the record is closed, which takes microseconds: what a client saw complete is on record complete.
+The client gets the head together with the first event, so that until then a failure is an error with a
+status. The packet that ends the stream is held until the record is closed, which takes microseconds: what a
+client saw complete is on record complete.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ class StreamRelay:
         self._tap = StreamTap(hide=admitted is not None and admitted.hide_usage)
         self._splitter = EventSplitter()
         self._begun = False
-        self._held = b""
+        self._held = bytearray()
         self._last: bytes | None = None
         self._passed = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -70,13 +71,13 @@ class StreamRelay:
                 return
             if self._failed_at_once():
                 return
-            out, self._held = self._held, b""
+            out, self._held = bytes(self._held), bytearray()
             self._begin()
         if tap.done:
             self._last = out
             self._timer = self._call.worker.loop.call_later(_PATIENCE, self._end_without_end)
         elif out:
-            self._call.outcome.torn = self._passed > 0
+            self._call.outcome.torn = self._passed > 0 or splitter.overflowed
             self._call.write(out)
 
     def _bound(self) -> None:
@@ -113,7 +114,8 @@ class StreamRelay:
     def _end_without_end(self) -> None:
         self._timer = None
         self._call.drop_upstream()
-        self.end()
+        with self._call.connection.border():
+            self.end()
 
     def end(self) -> None:
         if self._timer is not None:
@@ -127,7 +129,7 @@ class StreamRelay:
                 rest = b""
             if not self._begun and tap.events and not self._failed_at_once():
                 self._begin()
-                rest, self._held = self._held + rest, b""
+                rest, self._held = bytes(self._held) + rest, bytearray()
         if call.stage == "settled":
             return
         endpoint = call.endpoint
@@ -137,7 +139,8 @@ class StreamRelay:
             call.fail(
                 "upstream_cut",
                 UpstreamError(
-                    f"The provider '{call.provider_name}' ended its stream before it was whole. What came is not the full answer.",
+                    f"The provider '{call.provider_name}' ended its stream before it was whole. What came "
+                    "is not the full answer.",
                     code="upstream_cut",
                 ),
             )

@@ -42,6 +42,7 @@ class LiveExchange:
 
     __slots__ = (
         "_finished",
+        "_first",
         "_held",
         "_pool",
         "active",
@@ -62,6 +63,7 @@ class LiveExchange:
         self._pool = pool
         self.request = request
         self.answer = answer
+        self._first = answer
         self.writable = writable
         self.started = now
         self.connection: UpstreamConnection | None = None
@@ -127,8 +129,11 @@ class LiveExchange:
         self.cancel()
         try:
             self.answer.fault(Fault(code, detail))
-        except Exception:
+        except Exception as error:
+            # Whoever took the answer over cannot even hear that it failed; the one who asked has to.
             log.exception("a call failed at the end of its answer")
+            if self._first is not self.answer:
+                self._first.fault(Fault("internal", type(error).__name__))
 
 
 class UpstreamConnection(asyncio.Protocol):
