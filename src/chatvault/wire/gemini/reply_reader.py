@@ -1,0 +1,113 @@
+"""Gemini's answers as events: a whole reply is one chunk, a stream many, and both go through
+`ReplyReader`.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from chatvault.core.clock import from_iso
+from chatvault.core.usage import Usage
+from chatvault.wire.gemini import finish
+from chatvault.wire.gemini.candidate_reader import CandidateReader
+from chatvault.wire.gemini.errors import failure
+from chatvault.wire.gemini.names import camel
+from chatvault.wire.gemini.usage import normalise
+from chatvault.wire.hub.events import AnyEvent, Begun, Ended, Finished, UsageTold
+from chatvault.wire.json_value import Object, integer, obj, objects, text
+
+_OURS: Final = frozenset(
+    ("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error")
+)
+
+
+class ReplyReader:
+    """Chunks in, events out. `finish` tells the end, if the answer came to it."""
+
+    __slots__ = ("_begun", "_choices", "_failed", "_finished", "_shape", "_usage")
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._choices: dict[int, CandidateReader] = {}
+        self._finished: dict[int, Finished] = {}
+        self._shape: object = None
+        self._usage: Usage | None = None
+        self._failed = False
+
+    def chunk(self, value: object) -> list[AnyEvent]:
+        """Raises ValueError for what is no chunk of this dialect."""
+        found = obj(value)
+        if found is None:
+            raise ValueError("not an object")
+        chunk = camel(found)
+        out: list[AnyEvent] = []
+        if chunk.get("error") is not None:
+            self._failed = True
+            out.append(failure(chunk["error"]))
+            return out
+        if not self._begun:
+            if not _OURS & chunk.keys():
+                raise ValueError("no field of a Gemini answer")
+            self._begun = True
+            out.append(_begun(chunk))
+        for at, candidate in enumerate(map(camel, objects(chunk.get("candidates")))):
+            self._candidate(candidate, at, str(text(chunk.get("responseId")) or ""), out)
+        feedback = camel(obj(chunk.get("promptFeedback")) or {})
+        reason = text(feedback.get("blockReason"))
+        if reason and not self._choices:
+            self._finished[0] = finish.blocked(reason)
+        self._tell_usage(chunk.get("usageMetadata"), out)
+        return out
+
+    def _candidate(self, candidate: Object, at: int, seed: str, out: list[AnyEvent]) -> None:
+        index = integer(candidate.get("index"))
+        choice = index if index is not None else at
+        reader = self._choices.get(choice)
+        if reader is None:
+            reader = self._choices[choice] = CandidateReader(choice, seed)
+        reader.read(candidate, out)
+        name = finish.said(candidate.get("finishReason"))
+        if name is not None:
+            self._finished[choice] = finish.finished(name, choice, called=reader.called)
+
+    def _tell_usage(self, shape: object, out: list[AnyEvent]) -> None:
+        """Each chunk has a usage of its own; only one that says something new is told."""
+        if shape is None or shape == self._shape:
+            return
+        self._shape = shape
+        usage = normalise(shape)
+        if usage is not None and usage != self._usage:
+            self._usage = usage
+            out.append(UsageTold(usage=usage))
+
+    def finish(self) -> list[AnyEvent]:
+        """`Ended` is there only if each candidate told why it ended, or the prompt was refused."""
+        out: list[AnyEvent] = []
+        for reader in self._choices.values():
+            reader.finish(out)
+        searches = sum(reader.searches for reader in self._choices.values())
+        if searches:
+            usage = replace(self._usage or Usage(), searches=searches)
+            out.append(UsageTold(usage=usage))
+        if self._failed or not self._finished or self._choices.keys() - self._finished.keys():
+            return out
+        out += [self._finished[choice] for choice in sorted(self._finished)]
+        out.append(Ended())
+        return out
+
+
+def _begun(chunk: Object) -> Begun:
+    usage = camel(obj(chunk.get("usageMetadata")) or {})
+    return Begun(
+        id=text(chunk.get("responseId")),
+        model=text(chunk.get("modelVersion")),
+        created=_created(text(chunk.get("createTime"))),
+        service_tier=text(usage.get("serviceTier")),
+    )
+
+
+def _created(told: str | None) -> int | None:
+    try:
+        return from_iso(told) // 1_000_000 if told is not None else None
+    except ValueError:
+        return None
