@@ -22,6 +22,7 @@ from chatvault.core.errors import (
     GatewayError,
     JournalError,
     OperatorError,
+    Timeout,
 )
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head, Request
@@ -410,7 +411,7 @@ class Call:
     def refused(self, error: ChatVaultError) -> None:
         """An error of this call's own: before it was opened a refusal, later a failure."""
         if self.stage in ("opened", "committed"):
-            self.fail("client_gone" if isinstance(error, ClientError) else "gateway_error", error)
+            self.fail(_state_of(error), error)
             return
         if self.stage == "settled":
             self.connection.break_answer()
@@ -495,3 +496,10 @@ def _unusable(provider: str) -> GatewayError:
         f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
         code="provider_unusable",
     )
+
+
+def _state_of(error: ChatVaultError) -> State:
+    """How a call ended whose error arose after it was opened."""
+    if isinstance(error, Timeout):
+        return "client_gone"
+    return "ended_by_gateway" if isinstance(error, ClientError) else "gateway_error"

@@ -25,6 +25,8 @@ _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _MOST_BEFORE: Final = 8 << 20
 """Bytes that may come before the first event is whole."""
+_MOST_AFTER: Final = 1 << 20
+"""Bytes that may follow the event that ended the stream; what goes beyond is dropped."""
 _STATUS: Final = re.compile(r'"(?:code|status)"\s*:\s*"?([45][0-9]{2})\b')
 
 
@@ -49,7 +51,8 @@ class StreamRelay:
 
     def body(self, data: bytes) -> None:
         if self._last is not None:
-            self._last += data
+            if len(self._last) < _MOST_AFTER:
+                self._last += data
             return
         splitter, tap = self._splitter, self._tap
         whole = splitter.feed(data)
@@ -125,7 +128,7 @@ class StreamRelay:
         rest = bytes(self._splitter.partial[self._passed :]) if self._last is None else b""
         if self._splitter.partial and self._last is None:
             shown = tap.scan(bytes(self._splitter.partial) + b"\n\n")
-            if not shown:
+            if not shown.strip():
                 rest = b""
             if not self._begun and tap.events and not self._failed_at_once():
                 self._begin()
