@@ -5,14 +5,16 @@ from fnmatch import fnmatchcase
 import msgspec
 
 ACCOUNT = "account"
-"""The endpoint class of objects that belong to the provider's whole account; no token reaches it unless it is named."""
+"""The endpoint class of objects that belong to the provider's whole account; no token reaches it unless it is
+named."""
 
 
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a token may do. `token` is its public id. Times are microseconds since the epoch; None means without end.
+    """What a token may do. `token` is its public id. Times are microseconds since the epoch; None means
+    without end.
 
-    `models` are shell patterns over public model names, `endpoints` patterns over endpoint names (see docs/api.md); None
-    means all, but for the endpoint class `account`, which must be named.
+    `models` are shell patterns over public model names, `endpoints` patterns over endpoint names (see
+    docs/api.md); None means all, but for the endpoint class `account`, which must be named.
     """
 
     token: str
@@ -30,7 +32,8 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
     def allows_endpoint(self, endpoint: str) -> bool:
-        """`endpoint` is an endpoint's name, such as `chat.completions`; account-wide ones begin with `account.`."""
+        """`endpoint` is an endpoint's name, such as `chat.completions`; account-wide ones begin with
+        `account.`."""
         patterns = self.endpoints
         if endpoint.startswith(ACCOUNT):
             return patterns is not None and any(

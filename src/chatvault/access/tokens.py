@@ -1,4 +1,5 @@
-"""Client tokens: opaque, prefixed so that secret scanners know them, with a checksum so that a slip is told from a guess."""
+"""Client tokens: opaque, prefixed so that secret scanners know them, with a checksum so that a slip is told
+from a guess."""
 
 import hmac
 import os

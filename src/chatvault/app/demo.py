@@ -22,8 +22,8 @@ _KILL_AT: Final = 3
 
 
 def run(with_: str) -> int:
-    """`with_` is what answers: fake, ollama or tiny. Returns the exit status: 0 if all of it held, 1 if not, 130 after
-    Ctrl-C."""
+    """`with_` is what answers: fake, ollama or tiny. Returns the exit status: 0 if all of it held, 1 if not,
+    130 after Ctrl-C."""
     stage = Stage()
     before = signal.signal(signal.SIGTERM, _interrupt)  # whoever ends the demo ends the gateway with it
     try:
@@ -233,7 +233,8 @@ def _expect_completed(row: Row, said: Said) -> None:
     counted = (row["input_tokens"], row["output_tokens"])
     expect(
         counted == (said.input, said.output),
-        f"The client was told {said.input} + {said.output} tokens, the ledger says {counted[0]} + {counted[1]}.",
+        f"The client was told {said.input} + {said.output} tokens, the ledger says {counted[0]} + "
+        f"{counted[1]}.",
     )
 
 

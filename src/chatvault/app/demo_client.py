@@ -129,7 +129,8 @@ class DemoClient:
 
 
 def openai_client(base_url: str, key: str) -> "OpenAI":
-    """Without retries, which would hide what happens, and without the environment's proxies. Raises OperatorError."""
+    """Without retries, which would hide what happens, and without the environment's proxies. Raises
+    OperatorError."""
     try:
         from openai import DefaultHttpxClient, OpenAI
     except ImportError as error:

@@ -88,7 +88,8 @@ def verified(gateway: OwnGateway) -> Report:
 
 
 def forged(gateway: OwnGateway) -> str:
-    """Change one digit of one cost in a copy of the journal; what the verification says of it. Raises DemoFailed."""
+    """Change one digit of one cost in a copy of the journal; what the verification says of it. Raises
+    DemoFailed."""
     copy = gateway.home / "forged"
     shutil.copytree(gateway.data_dir, copy)
     _forge(copy / "journal")

@@ -24,7 +24,8 @@ def lock_data_dir(data_dir: Path) -> int:
         handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise OperatorError(
-            f"The data folder {data_dir} cannot be used: {error.strerror}. Make it writable, or name another with "
+            f"The data folder {data_dir} cannot be used: {error.strerror}. Make it writable, or name "
+            "another with "
             "--data-dir.",
             code="data_dir_unusable",
         ) from error
@@ -82,7 +83,8 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
             else error.strerror or str(error)
         )
         raise OperatorError(
-            f"The gateway cannot listen on {host}:{port}: {why}. Stop what listens there, or choose another port with "
+            f"The gateway cannot listen on {host}:{port}: {why}. Stop what listens there, or choose another "
+            "port with "
             f"{setting}.",
             code="port_unavailable",
         ) from error

@@ -66,6 +66,7 @@ def _start(port: int) -> Any:
         return Server(params)
     except (ImportError, AttributeError, TypeError, RuntimeError) as error:
         raise OperatorError(
-            f"The small model cannot be served: {error}. Run `make tiny` for the version that this was made with.",
+            f"The small model cannot be served: {error}. Run `make tiny` for the version that this was made "
+            "with.",
             code="tiny_unusable",
         ) from error

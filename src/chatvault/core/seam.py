@@ -73,7 +73,8 @@ class Exchange(Protocol):
         """Close the connection to the provider at once."""
 
     def send(self, data: bytes) -> bool:
-        """Pass on a part of a streamed request body. It is taken in any case, held if the connection is not there yet.
+        """Pass on a part of a streamed request body. It is taken in any case, held if the connection is not
+        there yet.
 
         False: the provider is slow, wait for `writable`.
         """

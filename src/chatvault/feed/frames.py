@@ -24,7 +24,8 @@ class Frames(Generic[Message]):
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are whole now. Raises ValueError (msgspec's errors are ones) for what is no message."""
+        """The messages that are whole now. Raises ValueError (msgspec's errors are ones) for what is no
+        message."""
         buffer = self._buffer
         buffer += data
         messages, at = [], 0

@@ -1,7 +1,8 @@
 """What goes over the feed. Each message is one JSON text, framed by its length (`frames.py`).
 
-A connection begins with `Hello` from the worker and `Welcome` from control: a full resync, after which the worker drops every
-grant it had cached. From then on control pushes; what it pushes after an answer to a look-up was sent after it.
+A connection begins with `Hello` from the worker and `Welcome` from control: a full resync, after which the
+worker drops every grant it had cached. From then on control pushes; what it pushes after an answer to a
+look-up was sent after it.
 """
 
 import msgspec
@@ -79,7 +80,8 @@ class Configure(_Message, frozen=True, tag="configure"):
 
 
 class Revoke(_Message, frozen=True, tag="revoke"):
-    """Forget the grants of these tokens, and end what they have in flight. To be acknowledged once that is so."""
+    """Forget the grants of these tokens, and end what they have in flight. To be acknowledged once that is
+    so."""
 
     push: int
     tokens: tuple[str, ...]

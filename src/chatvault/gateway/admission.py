@@ -1,4 +1,5 @@
-"""May this call go on, where to, with which body, and what may it cost? Plain decisions over values; nothing waits here."""
+"""May this call go on, where to, with which body, and what may it cost? Plain decisions over values; nothing
+waits here."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,8 @@ _NO_METADATA: Final[dict[str, object]] = {}
 
 
 class Admitted(msgspec.Struct, gc=False):
-    """A call that may go on. `body` is None for an upload; `length` is then its size, None where it is chunked."""
+    """A call that may go on. `body` is None for an upload; `length` is then its size, None where it is
+    chunked."""
 
     provider: str
     target: str | None
@@ -58,7 +60,8 @@ def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
 def admit_json(call: "Call", body: bytes) -> Admitted:
     """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
     endpoint, grant = call.endpoint, call.grant
-    assert endpoint is not None and grant is not None
+    assert endpoint is not None
+    assert grant is not None
     if not body and endpoint.body == "any":
         provider, target = _target(call, endpoint, grant, None)
         return Admitted(provider.name, None, None, b"", 0, 0, free=provider.free)
@@ -92,7 +95,8 @@ def admit_upload(
 ) -> tuple[Admitted, bytes]:
     """The admission, and the first bytes of the upload with the model's name as the provider knows it."""
     endpoint, grant, size = call.endpoint, call.grant, call.head.length
-    assert endpoint is not None and grant is not None
+    assert endpoint is not None
+    assert grant is not None
     provider, target = _target(call, endpoint, grant, model)
     length = size
     if target.renamed and span is not None and target.model is not None:
@@ -136,14 +140,16 @@ def _target(
 
 
 def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[ProviderSnapshot, Target]:
-    """Where a call without a model goes: the default provider, if the token may reach what cannot be checked by a model's name."""
+    """Where a call without a model goes: the default provider, if the token may reach what cannot be checked
+    by a model's name."""
     if endpoint.name in _NEEDS_MODEL:
         raise ClientError(
             "The field 'model' is missing. Name the model to ask.", code="model_missing", param="model"
         )
     if endpoint.name == "other" and not grant.allows_endpoint(ACCOUNT_OTHER.name):
         raise NotFound(
-            f"There is no endpoint {call.head.method.decode()} {call.head.path.decode()[:200]} here that works without a "
+            f"There is no endpoint {call.head.method.decode()} {call.head.path.decode()[:200]} here that "
+            "works without a "
             "'model'. Name one, or ask for a token whose endpoints name 'account.other'.",
             code="endpoint_not_found",
         )
@@ -156,7 +162,8 @@ def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[Pro
     default = call.worker.directory.default_provider
     if default is None:
         raise ClientError(
-            "The request names no model, and no default_provider is configured. Send 'model', or set default_provider.",
+            "The request names no model, and no default_provider is configured. Send 'model', or set "
+            "default_provider.",
             code="model_missing",
             param="model",
         )

@@ -1,8 +1,9 @@
 """One connection from a client: bytes in, requests out, one call at a time; answers back in order.
 
-It knows HTTP and nothing of models. A request's head is taken as a whole and checked by its grammar (`wire/http_head.py`); its body is
-handed to the call's intake as it comes. What arrives while a call is under way waits, bounded. Everything that can be slow has a deadline
-that `tick`, called twice a second, enforces: no timer is made for a call.
+It knows HTTP and nothing of models. A request's head is taken as a whole and checked by its grammar
+(`wire/http_head.py`); its body is handed to the call's intake as it comes. What arrives while a call is under
+way waits, bounded. Everything that can be slow has a deadline that `tick`, called twice a second, enforces:
+no timer is made for a call.
 """
 
 import asyncio
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 _MAX_AHEAD: Final = 64 << 10
 """Bytes of a next request that may wait while a call is under way."""
 _LINGER: Final = 2.0
-"""Seconds an answered connection whose request was not read to its end stays open, so that the answer arrives before the reset."""
+"""Seconds an answered connection whose request was not read to its end stays open, so that the answer arrives
+before the reset."""
 _RESET: Final = struct.pack("ii", 1, 0)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -151,7 +153,8 @@ class ClientConnection(asyncio.Protocol):
         if end < 0 or end + 4 > limits.max_header:
             if len(data) > limits.max_header or end >= 0:
                 raise TooLarge(
-                    f"The request's head is over {limits.max_header} bytes. Send fewer or shorter header fields.",
+                    f"The request's head is over {limits.max_header} bytes. Send fewer or shorter header "
+                    "fields.",
                     code="head_too_large",
                     status=431,
                 )
@@ -182,8 +185,8 @@ class ClientConnection(asyncio.Protocol):
         call.begin()
 
     def whole_body(self, limit: int) -> bytes | None:
-        """The body, if all of it has come with the head and it is no larger than `limit`; None otherwise, and then
-        nothing was taken."""
+        """The body, if all of it has come with the head and it is no larger than `limit`; None otherwise, and
+        then nothing was taken."""
         length, ahead = self._framed, self._ahead
         if length is None or len(ahead) < length or length > limit:
             return None
@@ -298,7 +301,8 @@ class ClientConnection(asyncio.Protocol):
         self._answered()
 
     def break_answer(self, last: bytes = b"") -> None:
-        """The answer will not be whole: `last` is sent, and the connection closed without the body's end, so that the client can tell."""
+        """The answer will not be whole: `last` is sent, and the connection closed without the body's end, so
+        that the client can tell."""
         if last:
             self.write(last)
         self.call = None
@@ -311,7 +315,8 @@ class ClientConnection(asyncio.Protocol):
             self._transport.close()
 
     def refuse(self, error: ChatVaultError) -> None:
-        """An error answer from wherever it arose. After the answer has begun, all that is left is to break it."""
+        """An error answer from wherever it arose. After the answer has begun, all that is left is to break
+        it."""
         call = self.call
         if call is not None:
             call.refused(error)

@@ -1,7 +1,8 @@
 """What a stream used that never told: an estimate, and on record as one.
 
-Input: four bytes of request a token. Output: a token an event that carried content, or four bytes of content a token if that is more, where an event's
-content is what the latest event holds beyond its frame. Both are rough; that they are is said beside them.
+Input: four bytes of request a token. Output: a token an event that carried content, or four bytes of content
+a token if that is more, where an event's content is what the latest event holds beyond its frame. Both are
+rough; that they are is said beside them.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""What a provider's fault means for the call: the state on record, and what the client is told. A table, and nothing else."""
+"""What a provider's fault means for the call: the state on record, and what the client is told. A table, and
+nothing else."""
 
 from typing import Final
 

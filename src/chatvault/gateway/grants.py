@@ -1,7 +1,7 @@
 """The grants this worker knows: looked up at control on first use, kept, dropped when control says so.
 
-What is kept is bounded. While control is away, what is known goes on working, and what is not known is refused with 503, never 401:
-a token must not look wrong because a process is down.
+What is kept is bounded. While control is away, what is known goes on working, and what is not known is
+refused with 503, never 401: a token must not look wrong because a process is down.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,8 @@ class Grants:
         self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
 
     def begin(self, pepper: bytes) -> None:
-        """A new connection to control: nothing that was known before is believed, and what is waited for is asked again."""
+        """A new connection to control: nothing that was known before is believed, and what is waited for is
+        asked again."""
         self._pepper = pepper
         self._known.clear()
         self._by_token.clear()
@@ -43,7 +44,8 @@ class Grants:
             self._ask(key)
 
     def find(self, credential: bytes | None, call: "Call") -> Grant | None:
-        """The grant of a credential; None: the call has to wait, and is told. Raises AuthenticationError, Unavailable."""
+        """The grant of a credential; None: the call has to wait, and is told. Raises AuthenticationError,
+        Unavailable."""
         if not credential:
             raise AuthenticationError(
                 "No token was sent. Send one as 'Authorization: Bearer cv-...'.", code="token_missing"
@@ -124,7 +126,8 @@ def _no_grant(reason: str) -> AuthenticationError:
 
 def _no_control() -> Unavailable:
     return Unavailable(
-        "The gateway cannot check tokens it has not seen yet: its control process is away. Try again in a few seconds.",
+        "The gateway cannot check tokens it has not seen yet: its control process is away. Try again in a "
+        "few seconds.",
         code="control_unavailable",
         retry_after=2,
     )

@@ -27,14 +27,15 @@ class Intake(Protocol):
 
 
 class HeldBody:
-    """The whole body in memory, decompressed, bounded by itself and in sum over the worker (`max_body`, `max_bodies`)."""
+    """The whole body in memory, decompressed, bounded by itself and in sum over the worker (`max_body`,
+    `max_bodies`)."""
 
-    __slots__ = ("_call", "_decoder", "_held", "_limit", "_parts", "_waiting")
+    __slots__ = ("_body", "_call", "_decoder", "_held", "_limit", "_waiting")
 
     def __init__(self, call: "Call") -> None:
         self._call = call
         self._limit = call.worker.snapshot.server.max_body
-        self._parts: list[bytes] = []
+        self._body = bytearray()
         self._held = 0
         self._waiting: float | None = None
         coding = call.head.fields.get(b"content-encoding", b"identity").lower()
@@ -54,7 +55,7 @@ class HeldBody:
         if self._held + len(data) > self._limit:
             raise self._too_large()
         self._held += len(data)
-        self._parts.append(data)
+        self._body += data
         worker = self._call.worker
         worker.held += len(data)
         if worker.held > worker.snapshot.server.max_bodies and self._waiting is None:
@@ -65,12 +66,12 @@ class HeldBody:
         if self._decoder is not None and not self._decoder.eof:
             self.abandon()
             raise ClientError("The compressed request body ends early. Send it again.", code="bad_encoding")
-        parts, self._parts = self._parts, []
+        body, self._body = bytes(self._body), bytearray()
         held, self._held = self._held, 0
-        self._call.body_read(parts[0] if len(parts) == 1 else b"".join(parts), held)
+        self._call.body_read(body, held)
 
     def abandon(self) -> None:
-        self._parts.clear()
+        self._body.clear()
         self._call.worker.held -= self._held
         self._held = 0
 
@@ -110,6 +111,7 @@ class HeldBody:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
-            f"The request body is over the limit of {self._limit} bytes (server.max_body). Send less, or raise the limit.",
+            f"The request body is over the limit of {self._limit} bytes (server.max_body). Send less, or "
+            "raise the limit.",
             code="body_too_large",
         )

@@ -48,6 +48,9 @@ _NOT_PASSED: Final = frozenset(
 )
 
 _PLAIN: Final = frozenset((b"keep-alive", b"close"))
+_OURS: Final = (b"sec-", b"x-chatvault-")
+"""What begins so is between the client and the gateway. A name with an underscore does not pass either: some servers
+read it as the name with a dash."""
 
 
 _SECRET_PARAMETERS: Final = frozenset((b"key", b"api_key", b"api-key", b"access_token"))
@@ -85,7 +88,7 @@ def outbound_headers(
     headers = [
         pair
         for pair in head.headers
-        if pair[0] not in hidden and not pair[0].startswith((b"sec-", b"x-chatvault-"))
+        if pair[0] not in hidden and b"_" not in pair[0] and not pair[0].startswith(_OURS)
     ]
     headers += ours
     headers.append((b"accept-encoding", b"identity"))

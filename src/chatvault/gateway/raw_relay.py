@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 _TAIL: Final = 64 << 10
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
-"""In the tail of a JSON document, where a quote within a string would be escaped, so this can only be a member."""
+"""In the tail of a JSON document, where a quote within a string would be escaped, so this can only be a
+member."""
 
 
 class RawRelay:
     """`json`: the tail is kept, and read at the end.
 
-    Of an answer with a known length the last packet is held until the record is closed, since with it the client has all.
+    Of an answer with a known length the last packet is held until the record is closed, since with it the
+    client has all.
     """
 
     __slots__ = ("_begun", "_call", "_json", "_last", "_left", "_tail")

@@ -1,5 +1,5 @@
-"""Refused calls on record, without letting guessing fill the disk: the first of a kind has a line at once, and all further ones of the
-same kind from the same address within a second share one."""
+"""Refused calls on record, without letting guessing fill the disk: the first of a kind has a line at once,
+and all further ones of the same kind from the same address within a second share one."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final

@@ -1,8 +1,9 @@
-"""The data plane's routes: each path and method, what it is called, and what its body is. What is not here is not served.
+"""The data plane's routes: each path and method, what it is called, and what its body is. What is not here is
+not served.
 
-Objects that belong to the provider's whole account (files, batches, stored responses, ...) are endpoints named `account.*`, which no token
-reaches unless its grant names them. A path nobody has heard of is `other` if its body names a model, which is then checked like any
-other; without a model it is `account.other`.
+Objects that belong to the provider's whole account (files, batches, stored responses, ...) are endpoints
+named `account.*`, which no token reaches unless its grant names them. A path nobody has heard of is `other`
+if its body names a model, which is then checked like any other; without a model it is `account.other`.
 """
 
 import re
@@ -14,7 +15,8 @@ BodyKind = Literal["json", "upload", "any", "none"]
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """`body`: `json` is held and read; `upload` is multipart or binary, streamed up; `any` is decided by its content type."""
+    """`body`: `json` is held and read; `upload` is multipart or binary, streamed up; `any` is decided by its
+    content type."""
 
     name: str
     dialect: str

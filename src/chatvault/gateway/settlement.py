@@ -1,4 +1,5 @@
-"""What goes on record of a call: the line that opens it, and the line that closes it with usage, its source, and what it cost."""
+"""What goes on record of a call: the line that opens it, and the line that closes it with usage, its source,
+and what it cost."""
 
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -61,7 +62,9 @@ class Outcome(msgspec.Struct, gc=False):
 
 def opened_line(call: "Call") -> Opened:
     admitted, grant, endpoint = call.admitted, call.grant, call.endpoint
-    assert admitted is not None and grant is not None and endpoint is not None
+    assert admitted is not None
+    assert grant is not None
+    assert endpoint is not None
     price = admitted.price
     return Opened(
         at=call.at,
@@ -86,7 +89,9 @@ def opened_line(call: "Call") -> Opened:
 
 def closed_line(call: "Call", state: State) -> Closed:
     admitted, grant, endpoint, outcome = call.admitted, call.grant, call.endpoint, call.outcome
-    assert admitted is not None and grant is not None and endpoint is not None
+    assert admitted is not None
+    assert grant is not None
+    assert endpoint is not None
     facts = outcome.facts or (outcome.tap.facts if outcome.tap is not None else None)
     usage, source = _usage(call, state, facts)
     price = admitted.price

@@ -1,7 +1,8 @@
 """A request body that goes up as it comes, with back-pressure, and is never held.
 
-Of a form, the first part is held until the model's name is in, since it decides where the call goes; the rest is watched, so that no
-second one follows. What comes before the provider's connection is there waits, and the client with it.
+Of a form, the first part is held until the model's name is in, since it decides where the call goes; the rest
+is watched, so that no second one follows. What comes before the provider's connection is there waits, and the
+client with it.
 """
 
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ class UploadedBody:
         self._started = self._whole = False
         if call.head.fields.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ClientError(
-                "An upload must not be compressed, since it passes as it is. Send it without content-encoding.",
+                "An upload must not be compressed, since it passes as it is. Send it without "
+                "content-encoding.",
                 code="unsupported_encoding",
                 status=415,
             )
@@ -98,6 +100,7 @@ class UploadedBody:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
-            f"The upload is over the limit of {self._limit} bytes (server.max_upload). Send less, or raise the limit.",
+            f"The upload is over the limit of {self._limit} bytes (server.max_upload). Send less, or raise "
+            "the limit.",
             code="upload_too_large",
         )

@@ -1,10 +1,13 @@
-"""The providers as a worker calls them: a pool, the fields that sign a call, and the path below their base URL."""
+"""The providers as a worker calls them: a pool, the fields that sign a call, and the path below their base
+URL."""
 
+import re
 import ssl
 from collections.abc import Callable
 from typing import Final
 
 from chatvault.config.snapshot import ProviderSnapshot
+from chatvault.core.errors import OperatorError
 from chatvault.core.seam import Header
 from chatvault.gateway.outbound import hidden_fields, outbound_query
 from chatvault.net.origin import parse_origin
@@ -12,6 +15,7 @@ from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
 from chatvault.net.tls import client_context
 
+_FIELD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [\t -~\x80-\xff]*")
 _PREFIX: Final = len(b"/v1")
 
 
@@ -28,6 +32,13 @@ class Upstream:
             (name.lower().encode(), value.encode()) for name, value in provider.headers.items()
         ]
         self.hidden = hidden_fields(self.headers)
+        for name, value in self.headers:
+            if _FIELD.fullmatch(name + b": " + value) is None:
+                raise OperatorError(
+                    f"The provider {provider.name} is given a header field {name.decode()!r} that HTTP does not allow. "
+                    "Check its headers and its key for line ends and the like.",
+                    code="bad_header",
+                )
         self._base = origin.path.encode()
         self.pool = Pool(
             origin,

@@ -1,4 +1,5 @@
-"""Whole answers: held, checked, settled, and then shown in one piece, so that a client never sees half of one."""
+"""Whole answers: held, checked, settled, and then shown in one piece, so that a client never sees half of
+one."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -61,7 +62,8 @@ class WholeRelay:
             call.fail(
                 "upstream_error",
                 UpstreamError(
-                    f"The provider '{call.provider_name}' answered with something that is not JSON, so not with this API. "
+                    f"The provider '{call.provider_name}' answered with something that is not JSON, so not "
+                    "with this API. "
                     "Check its base URL.",
                     code="upstream_not_json",
                 ),
@@ -76,7 +78,8 @@ class WholeRelay:
         call.finish_whole(head, body)
 
     def _refusal(self, head: Head, body: bytes) -> None:
-        """The provider's own error: its status and its JSON pass; what is not JSON is put into the error shape."""
+        """The provider's own error: its status and its JSON pass; what is not JSON is put into the error
+        shape."""
         call = self._call
         text = error_text(body)
         call.outcome.detail = text or body[:500].decode(errors="replace")

@@ -1,7 +1,7 @@
 """A worker: one process of the data plane, and what its calls share.
 
-It holds the listening socket, the journal's chain, the pools, the grants and the configuration, and swaps the configuration whole when
-control pushes another: calls under way end on what they began with.
+It holds the listening socket, the journal's chain, the pools, the grants and the configuration, and swaps the
+configuration whole when control pushes another: calls under way end on what they began with.
 """
 
 import asyncio
@@ -114,7 +114,8 @@ class Worker:
         self.grants.forget(tokens)
 
     def revoke(self, tokens: tuple[str, ...]) -> None:
-        """Forget the tokens, and end what they have under way: calls whose client has left, and calls whose body still comes, too."""
+        """Forget the tokens, and end what they have under way: calls whose client has left, and calls whose
+        body still comes, too."""
         self.grants.forget(tokens)
         gone = set(tokens)
         coming = {connection.call for connection in self.connections if connection.call is not None}
@@ -203,7 +204,8 @@ class Worker:
             self._old_pools = [upstream for upstream in self._old_pools if not upstream.pool.retire()]
 
     async def drain(self, seconds: Callable[[], float]) -> None:
-        """Take no more, let open calls end, and end those that take too long. `seconds` may say less after a while."""
+        """Take no more, let open calls end, and end those that take too long. `seconds` may say less after a
+        while."""
         self.draining = True
         for connection in [*self.connections]:
             connection.drain()
@@ -271,7 +273,8 @@ async def run_worker(
     stop: asyncio.Event,
     drain: Callable[[], float],
 ) -> None:
-    """Serve until `stop` is set, then drain for `drain()` seconds. Raises OperatorError where the worker cannot start."""
+    """Serve until `stop` is set, then drain for `drain()` seconds. Raises OperatorError where the worker
+    cannot start."""
     await run(Worker(options, asyncio.get_running_loop()), options, status, stop, drain)
 
 
