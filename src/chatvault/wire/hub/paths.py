@@ -78,6 +78,9 @@ def field_path(origin: str, name: str) -> str:
 def message_path(conversation: Conversation, index: int) -> str:
     """Such as `messages[3]`, or `systemInstruction`."""
     origin, messages = conversation.origin, conversation.messages
+    placed = messages[index].path
+    if placed is not None:
+        return placed
     system = _SYSTEM.get(origin)
     ahead = system is not None and bool(messages) and messages[0].role == "system"
     if ahead and index == 0:
@@ -89,8 +92,11 @@ def message_path(conversation: Conversation, index: int) -> str:
 def part_path(conversation: Conversation, index: int, part: int) -> str:
     """Such as `messages[3].content[1]`. Where calls are a list of their own it is theirs:
     `messages[3].tool_calls[0]`."""
-    base, origin = message_path(conversation, index), conversation.origin
     message = conversation.messages[index]
+    placed = message.parts[part].path
+    if placed is not None:
+        return placed
+    base, origin = message_path(conversation, index), conversation.origin
     if origin in ("openai.chat", "ollama.chat"):
         return _listed_path(base, message, part)
     if origin == "openai.responses" or base == "system":
@@ -110,5 +116,5 @@ def _listed_path(base: str, message: Message, part: int) -> str:
 
 
 def tool_path(conversation: Conversation, index: int) -> str:
-    """Such as `tools[2]`. Gemini's declarations are counted as if each was a tool of its own."""
-    return f"tools[{index}]"
+    """Such as `tools[2]`, or `tools[0].functionDeclarations[2]`."""
+    return conversation.tools[index].path or f"tools[{index}]"
