@@ -1,0 +1,94 @@
+"""How the relays read answers in a dialect, and how the gateway's own errors are told in it. One row a dialect."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from chatvault.core.errors import ChatVaultError
+from chatvault.wire.anthropic.dialect import MESSAGES
+from chatvault.wire.anthropic.reply import Learner
+from chatvault.wire.anthropic.tap import MessagesTap
+from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.openai.chat.dialect import CHAT
+from chatvault.wire.openai.errors import error_body, error_event
+from chatvault.wire.openai.reply import Facts, read
+from chatvault.wire.openai.stream import StreamTap
+from chatvault.wire.openai.tolerant import decode
+from chatvault.wire.sse import EventSplitter
+from chatvault.wire.tap import Splitter, Tap
+
+
+class Speech(msgspec.Struct, frozen=True):
+    """`read_reply` raises ValueError for what is not the dialect. `hub` is None where nothing is translated."""
+
+    dialect: str
+    read_reply: Callable[[bytes], Facts]
+    tap: Callable[[bool], Tap]
+    splitter: Callable[[], Splitter]
+    error_body: Callable[[ChatVaultError], bytes]
+    error_event: Callable[[ChatVaultError], bytes]
+    stream_type: bytes = b"text/event-stream"
+    hub: ConversationDialect | None = None
+
+    @property
+    def family(self) -> str:
+        """Whose API it belongs to: `openai`, `anthropic`, ..."""
+        return self.dialect.partition(".")[0]
+
+
+def _openai_facts(body: bytes) -> Facts:
+    facts = Facts()
+    facts.learn(read(body))
+    return facts
+
+
+def _openai(dialect: str, hub: ConversationDialect | None = None) -> Speech:
+    return Speech(
+        dialect=dialect,
+        read_reply=_openai_facts,
+        tap=lambda hide: StreamTap(hide=hide),
+        splitter=EventSplitter,
+        error_body=error_body,
+        error_event=lambda error: error_event(error, dialect),
+        hub=hub,
+    )
+
+
+def _messages_facts(body: bytes) -> Facts:
+    values = decode(body)
+    if not isinstance(values, dict):
+        raise ValueError("not a JSON object")
+    learner = Learner()
+    learner.learn(values)
+    return learner.facts
+
+
+OPENAI: Final = _openai("openai")
+"""For everything that has no row of its own."""
+SPEECHES: Final = {
+    speech.dialect: speech
+    for speech in (
+        _openai("openai.chat", CHAT),
+        _openai("openai.responses"),
+        _openai("openai.completions"),
+        Speech(
+            dialect="anthropic.messages",
+            read_reply=_messages_facts,
+            tap=lambda hide: MessagesTap(),
+            splitter=EventSplitter,
+            error_body=lambda error: MESSAGES.write_error(error, error.http_status),
+            error_event=MESSAGES.write_error_event,
+            hub=MESSAGES,
+        ),
+    )
+}
+
+
+def speech_of(dialect: str) -> Speech:
+    """The row of a dialect; a relative of one shares its errors."""
+    speech = SPEECHES.get(dialect)
+    if speech is not None:
+        return speech
+    family = dialect.partition(".")[0]
+    return next((each for each in SPEECHES.values() if each.family == family and family != "openai"), OPENAI)

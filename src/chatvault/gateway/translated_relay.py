@@ -1,0 +1,239 @@
+"""A provider's answer in its dialect, told to the client in the client's own, event by event as they come.
+
+The counterpart of the relays that pass bytes: the same commitment (nothing before the first event), the same endings, the
+same care that a broken answer never looks like a whole one.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from chatvault.core.errors import UpstreamError
+from chatvault.core.seam import Fault, Head
+from chatvault.gateway.translation import Translation
+from chatvault.wire.hub.dialect import StreamReader, StreamWriter
+from chatvault.wire.hub.events import (
+    AnyEvent,
+    ArgumentsDelta,
+    Begun,
+    Ended,
+    Failed,
+    Finished,
+    PartBegun,
+    Pinged,
+    TextDelta,
+    UsageTold,
+)
+from chatvault.wire.openai.reply import Facts
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+_MOST_HELD: Final = 64 << 20
+"""Bytes of a whole answer that are held, since it can only be told once it is there."""
+_PATIENCE: Final = 0.25
+"""Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
+_JSON: Final = (b"content-type", b"application/json")
+_REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-control"))
+
+
+class Told:
+    """What a translation has told so far; the `Tap` of a translated stream, for the record and for estimates."""
+
+    __slots__ = ("done", "ended", "events", "facts", "last", "plain", "plain_size")
+
+    def __init__(self) -> None:
+        self.facts = Facts()
+        self.done = self.ended = False
+        self.events = self.plain = self.plain_size = 0
+        self.last = b""
+
+    def learn(self, events: list[AnyEvent]) -> None:
+        facts = self.facts
+        for event in events:
+            self.events += 1
+            if isinstance(event, TextDelta | ArgumentsDelta):
+                self.plain += 1
+                self.plain_size += len(event.text)
+            elif isinstance(event, UsageTold):
+                facts.usage = event.usage
+            elif isinstance(event, Begun):
+                facts.model = event.model or facts.model
+            elif isinstance(event, Finished):
+                facts.finish = event.said or event.reason
+                self.ended = True
+            elif isinstance(event, Ended):
+                self.done = True
+            elif isinstance(event, Failed):
+                facts.error = event.message
+
+    def scan(self, whole: bytes) -> bytes:
+        return whole
+
+    def may_hide(self, partial: bytes | bytearray) -> bool:
+        return False
+
+
+class TranslatedRelay:
+    """The `Answer` of an attempt whose provider speaks another dialect than the client."""
+
+    __slots__ = (
+        "_begun", "_call", "_head", "_last", "_parts", "_reader", "_size", "_timer", "_told", "_translation", "_writer",
+    )  # fmt: skip
+
+    def __init__(self, call: "Call", translation: Translation) -> None:
+        self._call = call
+        self._translation = translation
+        self._told = Told()
+        self._head: Head | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._reader: StreamReader | None = None
+        self._writer: StreamWriter | None = None
+        self._begun = False
+        self._last: bytes | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def head(self, head: Head) -> None:
+        translation = self._translation
+        self._head = head
+        self._call.outcome.facts = self._told.facts
+        if head.status < 400 and translation.conversation.stream:
+            self._call.outcome.tap = self._told
+            self._reader = translation.answering.stream_reader()
+            self._writer = translation.asked.stream_writer(translation.conversation, model=translation.public)
+
+    def body(self, data: bytes) -> None:
+        if self._last is not None:
+            return
+        if self._reader is not None:
+            self._tell(self._reader.feed(data))
+            return
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > _MOST_HELD:
+            self._call.attempt_failed(Fault("protocol_error", f"an answer of over {_MOST_HELD} bytes"))
+
+    # --- streams
+
+    def _tell(self, events: list[AnyEvent]) -> None:
+        """Pass on what has come. The packet that ends the stream waits for the record."""
+        if not events:
+            return
+        call, told, writer = self._call, self._told, self._writer
+        told.learn(events)
+        failed = next((event for event in events if isinstance(event, Failed)), None)
+        if failed is not None:
+            self._failed(failed, events[: events.index(failed)])
+            return
+        assert writer is not None
+        out = writer.feed(events)
+        if not self._begun and all(isinstance(event, Pinged) for event in events):
+            return
+        self._begin()
+        if told.done:
+            self._last = out
+            self._timer = call.worker.loop.call_later(_PATIENCE, self._end_without_end)
+        elif out:
+            call.write(out)
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        assert self._head is not None
+        self._begun = True
+        self._call.first_byte()
+        kept = [pair for pair in self._head.headers if pair[0] not in _REPLACED]
+        kind = (b"content-type", self._translation.asked.stream_type)
+        self._call.commit(Head(self._head.status, [*kept, kind, (b"cache-control", b"no-cache")], None), None)
+
+    def _failed(self, failed: Failed, before: list[AnyEvent]) -> None:
+        """The provider reported an error inside its stream."""
+        call, asked = self._call, self._translation.asked
+        call.outcome.code = "upstream_error_in_answer"
+        call.outcome.detail = failed.message
+        if not self._begun and not any(isinstance(event, PartBegun) for event in before):
+            call.outcome.state = "error_in_band"
+            call.drop_upstream()
+            call.first_byte()
+            self._show(failed.status or 502, asked.write_error(failed, failed.status or 502))
+            return
+        self._begin()
+        if self._writer is not None and before:
+            call.write(self._writer.feed(before))
+        call.break_off("error_in_band", asked.write_error_event(failed))
+
+    def _end_without_end(self) -> None:
+        self._timer = None
+        self._call.drop_upstream()
+        with self._call.connection.border():
+            self.end()
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._reader is None:
+            self._whole()
+            return
+        if self._last is None:
+            self._tell(self._reader.end())
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._call.stage == "settled":
+            return
+        if self._last is None:
+            self._call.outcome.detail = "the stream ended without its last event"
+            self._call.fail("upstream_cut", _cut(self._call.provider_name))
+            return
+        self._call.finish(self._last)
+
+    def fault(self, fault: Fault) -> None:
+        if self._last is not None:
+            self.end()  # the stream was whole before its connection broke
+            return
+        self._call.attempt_failed(fault)
+
+    # --- whole answers
+
+    def _whole(self) -> None:
+        call, translation, head = self._call, self._translation, self._head
+        assert head is not None
+        body = b"".join(self._parts)
+        call.first_byte()
+        if head.status >= 400:
+            failed = translation.answering.read_error(head.status, body)
+            call.outcome.detail = failed.message
+            self._show(head.status, translation.asked.write_error(failed, head.status))
+            return
+        try:
+            events = translation.answering.read_reply(body)
+        except ValueError as error:
+            call.outcome.detail = f"{error}; it began: {body[:200].decode(errors='replace')}"
+            call.fail("upstream_error", _not_its_dialect(call.provider_name, translation.answering.name))
+            return
+        self._told.learn(events)
+        failed = next((event for event in events if isinstance(event, Failed)), None)
+        if failed is not None:
+            self._failed(failed, [])
+            return
+        self._show(head.status, translation.asked.write_reply(events, model=translation.public))
+
+    def _show(self, status: int, body: bytes) -> None:
+        assert self._head is not None
+        kept = [pair for pair in self._head.headers if pair[0] not in _REPLACED]
+        self._call.keep_body(body)
+        self._call.finish_whole(Head(status, [*kept, _JSON], None), body)
+
+
+def _cut(provider: str) -> UpstreamError:
+    return UpstreamError(
+        f"The provider '{provider}' ended its stream before it was whole. What came is not the full answer.",
+        code="upstream_cut",
+    )
+
+
+def _not_its_dialect(provider: str, dialect: str) -> UpstreamError:
+    return UpstreamError(
+        f"The provider '{provider}' answered with something that is not {dialect}. Check its base URL and its kind.",
+        code="upstream_not_json",
+    )

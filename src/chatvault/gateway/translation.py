@@ -1,0 +1,68 @@
+"""A call that is answered in another dialect than it was asked in: through the hub, with a list of what was dropped."""
+
+from typing import Final
+
+import msgspec
+
+from chatvault.config.snapshot import ProviderSnapshot
+from chatvault.core.errors import ClientError
+from chatvault.gateway.speech import SPEECHES, Speech
+from chatvault.wire.hub.conversation import Conversation
+from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.hub.dropped import Dropped
+
+_MAX_SHOWN: Final = 2048
+"""Bytes of the header that lists what was dropped."""
+
+
+class Translation(msgspec.Struct, frozen=True, gc=False):
+    """`asked` and `answering` are the two dialects; `path` is where the provider takes the request, below its base URL."""
+
+    asked: ConversationDialect
+    answering: ConversationDialect
+    conversation: Conversation
+    public: str
+    """The model's public name."""
+    path: bytes
+    body: bytes
+    dropped: tuple[str, ...]
+
+    def header(self) -> bytes | None:
+        """The value of `x-chatvault-dropped`, None where nothing was."""
+        if not self.dropped:
+            return None
+        return ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_SHOWN]
+
+
+def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
+    """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None: there is
+    none that the client's can be translated to."""
+    if not provider.dialects or asked.dialect in provider.dialects:
+        return asked
+    if asked.hub is None:
+        return None
+    spoken = (SPEECHES.get(dialect) for dialect in provider.dialects)
+    return next((speech for speech in spoken if speech is not None and speech.hub is not None), None)
+
+
+def translate(
+    asked: Speech, answering: Speech, body: bytes, *, public: str, target: str, strict: bool
+) -> Translation:
+    """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried whole."""
+    reader, writer = asked.hub, answering.hub
+    assert reader is not None
+    assert writer is not None
+    said = reader.read_request(body, model=public)
+    conversation = msgspec.structs.replace(said, model=target)
+    dropped = Dropped()
+    written = writer.write_request(conversation, dropped)
+    if strict and dropped:
+        raise ClientError(
+            f"The provider speaks {answering.dialect}, which cannot carry {', '.join(dropped.paths)}. "
+            "Leave them out, or ask without x-chatvault-strict.",
+            code="cannot_carry",
+            param=dropped.paths[0],
+        )
+    return Translation(
+        reader, writer, conversation, public, writer.request_path(conversation), written, dropped.paths
+    )

@@ -1,0 +1,61 @@
+"""What a relay asks of a dialect's tap and splitter: the same for every dialect that streams."""
+
+from typing import Protocol
+
+from chatvault.wire.openai.reply import Facts
+
+
+class Tap(Protocol):
+    """Sits beside a stream, reads what tells something new, and never fails.
+
+    `done`: the event that ends this kind of stream was there; `ended`: the model had said all. `events` counts all
+    events; `plain` and `plain_size` those that carried nothing but content, and their bytes; `last` is the latest packet
+    of such.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def events(self) -> int: ...
+
+    @property
+    def plain(self) -> int: ...
+
+    @property
+    def plain_size(self) -> int: ...
+
+    @property
+    def last(self) -> bytes: ...
+
+    def scan(self, whole: bytes) -> bytes:
+        """Whole events in, what of them the client is to see out."""
+
+    def may_hide(self, partial: bytes | bytearray) -> bool:
+        """Whether a part of an event may turn out to be one that is taken out."""
+
+
+class Splitter(Protocol):
+    """Bytes in, whole events out, however the bytes were cut; `partial` is what is not whole yet."""
+
+    partial: bytearray
+    overflowed: bool
+
+    def feed(self, data: bytes) -> bytes: ...
+
+
+class Asked(Protocol):
+    """What admission decides on of a request, whatever its dialect."""
+
+    model: str | None
+    stream: bool
+
+    def max_output(self) -> int | None: ...
+
+    def metadata(self) -> dict[str, object]: ...
