@@ -38,7 +38,7 @@ def test_read(written: Decimal | str | int, amount: int) -> None:
         "0.0000000000001",  # finer than a pico-dollar
         "1.00000000000000000000000000000000000001",  # finer, by what a rounding would hide
         "1e-999999999999",
-        Decimal.from_float(0.1),  # what a float makes of it is no tenth
+        Decimal("0.1000000000000000055511151231257827"),  # what a float makes of a tenth
     ],
 )  # fmt: skip
 def test_what_is_no_exact_amount(written: Decimal | str) -> None:

@@ -17,7 +17,8 @@ ENDS = b"connection: close\r\n\r\n"
 
 
 class Scripted:
-    """`pieces` are written one by one; a number is a pause in seconds, "reset" resets. `reads`: the whole request first."""
+    """`pieces` are written one by one; a number is a pause in seconds, "reset" resets. `reads`: all of the request
+    first."""
 
     def __init__(self, pieces: Sequence[bytes | float | str], reads: bool) -> None:
         self.pieces = pieces

@@ -37,7 +37,7 @@ async def record_of(gate: Gate) -> Closed:
         ((DELTA[:-2],), None),
         ((b": ping\n\n", DELTA, FINISH, USAGE, DONE), b": ping\n\n" + DELTA + FINISH + DONE),
         ((DELTA, FINISH, USAGE, DONE, b": bye\n\n"), DELTA + FINISH + DONE + b": bye\n\n"),
-        ((b"event: x\nid: 7\nretry: 10\n" + DELTA, FINISH, DONE), b"event: x\nid: 7\nretry: 10\n" + DELTA + FINISH + DONE),
+        ((b"event: x\nid: 7\n" + DELTA, FINISH, DONE), b"event: x\nid: 7\n" + DELTA + FINISH + DONE),
         ((DELTA, b"data: no json\n\n", FINISH, DONE), DELTA + b"data: no json\n\n" + FINISH + DONE),
         ((DELTA[:20], DELTA[20:] + FINISH + USAGE[:30], USAGE[30:] + DONE), DELTA + FINISH + DONE),
     ],
@@ -201,7 +201,8 @@ async def test_every_answer_has_an_id_of_its_own(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate, scripted(gate, JSON + b"content-length: 2\r\n\r\n{}"):
         requests = [
             gate.get("/health"), gate.get("/"), gate.get("/v1/models"), gate.get("/nowhere"), gate.get("/v1/files"),
-            gate.post(b"x"), gate.post(chat("scripted/any")), gate.post(chat("fake/echo", stream=True)), b"nonsense\r\n\r\n",
+            gate.post(b"x"), gate.post(chat("scripted/any")), gate.post(chat("fake/echo", stream=True)),
+            b"nonsense\r\n\r\n",
             gate.get("/v1/models", authorization="Bearer x"), gate.post(chat("fake/hang"), expect="more"),
         ]  # fmt: skip
         ids = [(await gate.send(request)).headers["x-request-id"] for request in requests]

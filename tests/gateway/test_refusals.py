@@ -375,8 +375,10 @@ async def test_options_and_cross_origin_requests(tmp_path: Path) -> None:
         assert not [name for name in heard.headers if name.startswith("access-control")]
     server = ServerConfig(cors_origins=("https://app.example",), drain_timeout=0.2)
     async with gateway(tmp_path, server=server) as gate:
-        heard = await gate.send(gate.get(CHAT, "OPTIONS", authorization="", **asked), quiet=0.1)
+        names = {"access_control_request_headers": "Authorization, X-Stainless-Lang, bad name, ,x"}
+        heard = await gate.send(gate.get(CHAT, "OPTIONS", authorization="", **asked, **names), quiet=0.1)
         assert heard.status == 204
+        assert heard.headers["access-control-allow-headers"] == "Authorization, X-Stainless-Lang, x"
         assert heard.headers["access-control-allow-origin"] == "https://app.example"
         assert "POST" in heard.headers["access-control-allow-methods"]
         heard = await gate.send(gate.post(HELLO, origin="https://app.example"))

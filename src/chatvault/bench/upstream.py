@@ -60,7 +60,7 @@ class Upstream(asyncio.Protocol):
         self._answers = answers
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._body = b""
+        self._body = bytearray()
         self._left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,7 +71,7 @@ class Upstream(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self._body = b""
+        self._body = bytearray()
 
     def on_body(self, body: bytes) -> None:
         self._body += body

@@ -140,7 +140,7 @@ def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
         quoted = _quoted(name) if len(name) <= _REMEMBERED else b'"%s"' % name.encode()
         if key is None or (key[1] != quoted and not _same_key(key[1], name)):
             raise _twice()
-        start, raw = key.end(), bytes(value)
+        start, raw = key.end(), memoryview(value)  # no copy: a value may be as large as a body
         if not body.startswith(raw, start):
             raise _twice()
         end = start + len(raw)
