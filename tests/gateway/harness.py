@@ -27,6 +27,7 @@ from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Time
 from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 from chatvault.fake import FakeProvider
 from chatvault.fake.stats import Stats
+from chatvault.providers.rows import ROWS
 from chatvault.gateway.worker import Worker, WorkerOptions, run
 from tests.fake.raw import Heard, written
 from tests.gateway.feed import Control, control
@@ -163,6 +164,7 @@ def snapshot_of(fakes: dict[str, FakeProvider], **changes: Any) -> Snapshot:
             kind="fake",
             base_url=fake.base_url,
             headers={"authorization": f"Bearer {KEY}"},
+            dialects=ROWS["fake"].dialects,
             timeouts=timeouts,
         )
         for name, fake in fakes.items()

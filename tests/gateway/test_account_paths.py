@@ -45,7 +45,7 @@ async def test_no_spelling_gets_a_default_token_past_its_families(tmp_path: Path
     """The body names a model that the token may use, which opens what is nobody's family."""
     body = {"model": "fake/echo", "training_file": "file-1"}
     async with gateway(tmp_path) as gate:
-        for path in (*SPELLINGS, *(f"/v1/{family}" for family in FAMILIES)):
+        for path in (*SPELLINGS, *(f"/v1/{family}/x" for family in FAMILIES)):
             heard = await gate.send(gate.post(body, path))
             error = heard.json["error"]
             assert isinstance(error, dict)

@@ -224,7 +224,7 @@ async def test_a_failure_of_the_gateways_own_is_an_answer_and_the_worker_lives(
             patch.undo()
         assert (await gate.send(gate.post(chat("fake/echo")))).status == 200
         with monkeypatch.context() as patch:
-            patch.setattr("chatvault.gateway.whole_relay.read", broken)
+            patch.setattr("chatvault.gateway.speech.read", broken)
             heard = await gate.send(gate.post(chat("fake/echo")))
             assert heard.status in (500, 502, 504)
             patch.undo()

@@ -6,6 +6,13 @@ import msgspec
 from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Timeouts
 
 
+class Face(msgspec.Struct, frozen=True):
+    """A provider as one family of dialects sees it. `headers` carry the credential."""
+
+    base_url: str
+    headers: dict[str, str]
+
+
 class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A provider account, its row and its configuration merged. `headers` carry the credential: never
     logged."""
@@ -16,6 +23,7 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """`http(s)://host[:port]/path`, or `unix:/path/to/socket:/path` for a unix socket."""
     headers: dict[str, str] = {}
     dialects: tuple[str, ...] = ()
+    faces: dict[str, Face] = {}
     price_id: str | None = None
     """The provider's id in the price book."""
     timeouts: Timeouts = Timeouts()

@@ -9,14 +9,20 @@ from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
 from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint
+from chatvault.gateway.speech import Speech
+from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
 from chatvault.routing.targets import Target
-from chatvault.wire.openai.request import JsonRequest, read
+from chatvault.wire.openai.request import JsonRequest
+from chatvault.wire.tap import AskedFields
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-_NEEDS_MODEL: Final = frozenset(("chat.completions", "completions", "embeddings", "responses"))
+COUNT_TOKENS: Final = "messages.count_tokens"
+_NEEDS_MODEL: Final = frozenset(
+    ("chat.completions", "completions", "embeddings", "responses", "messages", COUNT_TOKENS)
+)
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
 _REFERENCES: Final = (b"image_url", b"file_", b"web_search")
 """What in a body points at input that is not in its bytes; one search each, since bodies may be large."""
@@ -40,6 +46,10 @@ class Admitted(msgspec.Struct, gc=False):
     price: Price | None = None
     reserved: int | None = None
     metadata: dict[str, object] = _NO_METADATA
+    family: str = "openai"
+    """Whose API the provider is asked by."""
+    translation: Translation | None = None
+    """Set where the provider is asked in another dialect than the client's."""
     free: bool = False
     """The provider bills nothing; as it was configured when the call began."""
 
@@ -57,7 +67,18 @@ def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
         raise PermissionDenied(f"The endpoint '{endpoint.name}' {what}.", code="endpoint_not_allowed")
 
 
-def admit_json(call: "Call", body: bytes) -> Admitted:
+class Estimated(msgspec.Struct, frozen=True, gc=False):
+    """Nothing goes upstream: the provider has no such endpoint, and the answer is an estimate of input tokens."""
+
+    tokens: int
+
+
+def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech) -> bool:
+    """Whether the provider has an API of the family that the call is to be sent in."""
+    return answering.family == "openai" or answering is not speech or answering.family in provider.faces
+
+
+def admit_json(call: "Call", body: bytes) -> Admitted | Estimated:
     """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
     endpoint, grant = call.endpoint, call.grant
     assert endpoint is not None
@@ -65,13 +86,37 @@ def admit_json(call: "Call", body: bytes) -> Admitted:
     if not body and endpoint.body == "any":
         provider, target = _target(call, endpoint, grant, None)
         return Admitted(provider.name, None, None, b"", 0, 0, free=provider.free)
-    request = read(body)
+    request = call.speech.read_request(body)
     provider, target = _target(call, endpoint, grant, request.model)
+    answering = answering_dialect(call.speech, provider) if endpoint.conversation else call.speech
+    if answering is None:
+        raise ClientError(
+            f"The provider '{provider.name}' does not speak {endpoint.dialect}, and it cannot be translated for it. "
+            "Ask for another model, or in another dialect.",
+            code="dialect_not_spoken",
+            param="model",
+        )
+    if not _spoken(call.speech, provider, answering):
+        if endpoint.name == COUNT_TOKENS:
+            return Estimated(-(-len(body) // 4))
+        raise ClientError(
+            f"The provider '{provider.name}' does not speak {endpoint.dialect}. Ask for another model.",
+            code="dialect_not_spoken",
+            param="model",
+        )
+    if answering is not call.speech:
+        return _translated(call, endpoint, request, body, provider, target, answering)
     changes: dict[str, bytes] = {}
     if target.renamed:
         changes["model"] = msgspec.json.encode(target.model)
-    hide = request.stream and endpoint.usage_option and provider.stream_usage and not request.asks_usage()
-    if hide:
+    hide = (
+        isinstance(request, JsonRequest)
+        and request.stream
+        and endpoint.usage_option
+        and provider.stream_usage
+        and not request.asks_usage()
+    )
+    if hide and isinstance(request, JsonRequest):
         changes["stream_options"] = request.with_usage()
     price = _price(call, provider, target)
     return Admitted(
@@ -86,6 +131,41 @@ def admit_json(call: "Call", body: bytes) -> Admitted:
         price,
         _reserved(endpoint, provider, price, request, body),
         request.metadata() or _NO_METADATA,
+        call.speech.family,
+        free=provider.free,
+    )
+
+
+def _translated(
+    call: "Call",
+    endpoint: Endpoint,
+    request: AskedFields,
+    body: bytes,
+    provider: ProviderSnapshot,
+    target: Target,
+    answering: Speech,
+) -> Admitted:
+    """The admission of a call whose provider speaks another dialect."""
+    assert target.model is not None
+    strict = call.head.fields.get(b"x-chatvault-strict") == b"1"
+    translation = translate(
+        call.speech, answering, body, public=request.model or target.model, target=target.model, strict=strict
+    )
+    price = _price(call, provider, target)
+    return Admitted(
+        provider.name,
+        target.model,
+        request.model,
+        translation.body,
+        len(translation.body),
+        len(body),
+        translation.conversation.stream,
+        False,
+        price,
+        _reserved(endpoint, provider, price, request, body),
+        request.metadata() or _NO_METADATA,
+        answering.family,
+        translation,
         provider.free,
     )
 
@@ -180,7 +260,7 @@ def _price(call: "Call", provider: ProviderSnapshot, target: Target) -> Price | 
 
 
 def _reserved(
-    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: JsonRequest, body: bytes
+    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: AskedFields, body: bytes
 ) -> int | None:
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
     if provider.free:

@@ -5,7 +5,7 @@ from typing import Final
 
 from chatvault.core.errors import ChatVaultError
 from chatvault.core.seam import Header
-from chatvault.wire.openai.errors import error_body
+from chatvault.gateway.speech import OPENAI, Speech
 
 STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
@@ -87,6 +87,6 @@ def error_lines(error: ChatVaultError) -> list[bytes]:
     return lines
 
 
-def error_answer(error: ChatVaultError) -> tuple[int, list[bytes], bytes]:
-    """Status, head lines and body of an error in OpenAI's shape."""
-    return error.http_status, error_lines(error), error_body(error)
+def error_answer(error: ChatVaultError, speech: Speech = OPENAI) -> tuple[int, list[bytes], bytes]:
+    """Status, head lines and body of an error, in the shape of the dialect that asked."""
+    return error.http_status, error_lines(error), speech.error_body(error)

@@ -11,6 +11,7 @@ from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Answer, Fault, Head
 from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.stream_relay import StreamRelay
+from chatvault.gateway.translated_relay import TranslatedRelay
 from chatvault.gateway.whole_relay import HOLD, WholeRelay
 from chatvault.net.connection import LiveExchange
 from chatvault.net.decoding import CODINGS, Decoded
@@ -18,7 +19,9 @@ from chatvault.net.decoding import CODINGS, Decoded
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-JSON_ONLY: Final = frozenset(("chat.completions", "completions", "embeddings", "responses", "moderations"))
+JSON_ONLY: Final = frozenset(
+    ("chat.completions", "completions", "embeddings", "responses", "messages", "moderations")
+)
 """Endpoints that answer in JSON or as a stream of events; anything else is not their dialect."""
 
 
@@ -53,7 +56,11 @@ class Attempt:
                 ),
             )
             return
-        relay = self._relay(head, fields.get(b"content-type", b"").lower())
+        relay: Answer
+        if call.admitted is not None and call.admitted.translation is not None:
+            relay = TranslatedRelay(call, call.admitted.translation)
+        else:
+            relay = self._relay(head, fields.get(b"content-type", b"").lower())
         coding = fields.get(b"content-encoding")
         self.exchange = None  # no cycle is left to the collector
         if coding is not None and coding.lower() in CODINGS:
@@ -70,7 +77,7 @@ class Attempt:
             return RawRelay(call)
         if head.status >= 400:
             return WholeRelay(call)
-        if kind.startswith(b"text/event-stream"):
+        if kind.startswith(call.speech.stream_type):
             return StreamRelay(call)
         json_kind = kind.startswith(b"application/json") or b"+json" in kind
         if json_kind and head.length is not None and head.length > HOLD:

@@ -28,22 +28,23 @@ from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head, Request
 from chatvault.core.states import State
 from chatvault.gateway import local
-from chatvault.gateway.admission import Admitted, admit_json, admit_upload, check_endpoint
+from chatvault.gateway.admission import Admitted, Estimated, admit_json, admit_upload, check_endpoint
 from chatvault.gateway.answers import error_answer, passed
 from chatvault.gateway.attempt import Attempt
 from chatvault.gateway.faults import NOT_SENT, upstream_error
 from chatvault.gateway.intake import HeldBody
-from chatvault.gateway.outbound import credential, outbound_headers
+from chatvault.gateway.outbound import credential, outbound_headers, translated_headers
 from chatvault.gateway.routes import Endpoint, find_endpoint
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
+from chatvault.gateway.speech import OPENAI, speech_of
 from chatvault.gateway.trace import trace_id
 from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
 from chatvault.wire.http_head import RequestHead
-from chatvault.wire.openai.errors import error_event
 
 if TYPE_CHECKING:
     from chatvault.gateway.connection import ClientConnection
+    from chatvault.gateway.upstreams import Upstream
     from chatvault.gateway.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Call:
         "id",
         "outcome",
         "retried",
+        "speech",
         "stage",
         "status",
         "trace",
@@ -90,6 +92,8 @@ class Call:
         self.trace = trace_id(head.fields.get(b"traceparent"))
         self.stage: Stage = "begun"
         self.endpoint: Endpoint | None = None
+        self.speech = OPENAI
+        """The dialect that the client speaks."""
         self.grant: Grant | None = None
         self.admitted: Admitted | None = None
         self.outcome = Outcome()
@@ -113,6 +117,7 @@ class Call:
         self.endpoint = endpoint = find_endpoint(head.method, head.path)
         if endpoint is None:
             raise local.not_found(self)
+        self.speech = speech_of(endpoint.dialect)
         if endpoint is local.HEALTH or endpoint is local.ROOT:
             local.answer_open(self, endpoint)
             return
@@ -174,7 +179,11 @@ class Call:
         """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
         call."""
         self._held = held
-        self.admitted = admit_json(self, body)
+        admitted = admit_json(self, body)
+        if isinstance(admitted, Estimated):
+            local.answer_estimate(self, admitted.tokens)
+            return
+        self.admitted = admitted
         self._open()
 
     def upload_begins(self, model: str | None, span: tuple[int, int] | None, held: bytes) -> bytes:
@@ -218,7 +227,7 @@ class Call:
             if self.status and self.connection.begun:
                 self.connection.break_answer()
             else:
-                self._answer(*error_answer(refusal))
+                self._answer(*error_answer(refusal, self.speech))
 
     def _send(self, *, fresh: bool = False) -> None:
         if self.stage != "opened":
@@ -226,19 +235,13 @@ class Call:
         admitted = self.admitted
         assert admitted is not None
         try:
-            upstream = self.worker.upstream(admitted.provider)
+            upstream = self.worker.upstream(admitted.provider, admitted.family)
         except OperatorError as error:
             log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
             self.fail("gateway_error", _unusable(admitted.provider))
             return
         self.attempts += 1
-        request = Request(
-            self.head.method,
-            upstream.target(self.head.path, self.head.query),
-            outbound_headers(self.head, upstream.headers, upstream.hidden, self.id),
-            admitted.body,
-            admitted.length,
-        )
+        request = self._request(admitted, upstream)
         attempt = Attempt(self)
         self._sent_at = perf_counter()
         if admitted.body is not None:
@@ -251,6 +254,16 @@ class Call:
             self._exchange.pause()
         if self.upload is not None:
             self.upload.goes_over(self._exchange)
+
+    def _request(self, admitted: Admitted, upstream: "Upstream") -> Request:
+        head, translation = self.head, admitted.translation
+        if translation is None:
+            target = upstream.target(head.path, head.query)
+            headers = outbound_headers(head, upstream.headers, upstream.hidden, self.id)
+        else:
+            target = upstream.below(translation.path)
+            headers = translated_headers(head, upstream.headers, self.id)
+        return Request(head.method, target, headers, admitted.body, admitted.length)
 
     def _writable(self) -> None:
         if self.upload is not None:
@@ -325,6 +338,10 @@ class Call:
             spent = (self._sent_at - self.began) * 1e3
             waited = ((self._first_at or perf_counter()) - self._sent_at) * 1e3
             lines.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f\r\n" % (spent, waited))
+        if self.admitted is not None and self.admitted.translation is not None:
+            dropped = self.admitted.translation.header()
+            if dropped is not None:
+                lines.append(b"x-chatvault-dropped: %s\r\n" % dropped)
         origin = self.head.fields.get(b"origin")
         if origin is not None:
             lines += local.cors_lines(self, origin)
@@ -397,16 +414,23 @@ class Call:
             self.status = error.http_status
             lines = self.lines(None)
             self.settle(state)
-            status, more, body = error_answer(error)
+            status, more, body = error_answer(error, self.speech)
             self._answer(status, more + lines, body)
             return
         streamed = self.outcome.tap is not None
         self.settle(state)
         if self.connection.call is self and not self.outcome.muted:
-            endpoint = self.endpoint
-            dialect = endpoint.dialect if endpoint is not None else ""
-            event = error_event(error, dialect) if streamed else b""
+            event = self.speech.error_event(error) if streamed else b""
             self.connection.break_answer(b"\n\n" + event if self.outcome.torn else event)
+
+    def break_off(self, state: State, event: bytes) -> None:
+        """The answer ends here, with an event in the client's dialect that says so."""
+        if self.stage == "settled":
+            return
+        self.drop_upstream()
+        self.settle(state)
+        if self.connection.call is self and not self.outcome.muted:
+            self.connection.break_answer(event)
 
     def refused(self, error: ChatVaultError) -> None:
         """An error of this call's own: before it was opened a refusal, later a failure."""
@@ -419,7 +443,7 @@ class Call:
         self.stage = "settled"
         self.worker.refusals.refused(self, error)
         self._release()
-        status, lines, body = error_answer(error)
+        status, lines, body = error_answer(error, self.speech)
         self.connection.answer(status, lines + self.lines(None), body)
 
     def client_gone(self) -> None:

@@ -9,14 +9,14 @@ import re
 from typing import Final
 
 from chatvault.core.usage import Usage
-from chatvault.wire.openai.stream import StreamTap
+from chatvault.wire.tap import Tap
 
 _CONTENT: Final = re.compile(
     rb'"(?:content|text|delta|arguments|reasoning_content|reasoning)"\s*:\s*"((?:[^"\\]|\\.)*)"'
 )
 
 
-def estimate(input_bytes: int, tap: StreamTap) -> Usage:
+def estimate(input_bytes: int, tap: Tap) -> Usage:
     """The usage of a stream that broke, from the bytes that went in and the events that came out."""
     held = sum(len(text) for text in _CONTENT.findall(tap.last))
     frames = (len(tap.last) - held) * tap.plain // max(tap.last.count(b"data:"), 1)

@@ -118,5 +118,11 @@ def cors_lines(call: "Call", origin: bytes) -> list[bytes]:
     ]
 
 
+def answer_estimate(call: "Call", tokens: int) -> None:
+    """Input tokens, roughly, where the provider cannot be asked; a header says that it is an estimate."""
+    lines = [_JSON, b"x-chatvault-estimated: input_tokens\r\n"]
+    call.answer_locally(200, lines, msgspec.json.encode({"input_tokens": tokens}))
+
+
 def _answer(call: "Call", body: bytes) -> None:
     call.answer_locally(200, [_JSON], body)

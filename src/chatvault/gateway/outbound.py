@@ -96,6 +96,20 @@ def outbound_headers(
     return headers
 
 
+_TRANSLATED: Final = (b"user-agent", b"traceparent", b"tracestate", b"idempotency-key")
+"""The client's fields that mean the same to a provider of another dialect."""
+
+
+def translated_headers(head: RequestHead, ours: list[Header], request_id: str) -> list[Header]:
+    """The fields of a request that was translated: few of the client's, since the others are of its own dialect."""
+    headers: list[Header] = [(name, head.fields[name]) for name in _TRANSLATED if name in head.fields]
+    headers += ours
+    headers.append((b"content-type", b"application/json"))
+    headers.append((b"accept-encoding", b"identity"))
+    headers.append((b"x-request-id", request_id.encode()))
+    return headers
+
+
 def _names(connection: bytes) -> list[bytes]:
     return [name.strip().lower() for name in connection.split(b",")]
 

@@ -23,15 +23,21 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     body: BodyKind = "none"
     local: bool = False
     """Answered here; nothing goes upstream."""
+    conversation: bool = False
+    """A request that the hub can translate, for a provider that speaks another dialect."""
     usage_option: bool = False
     """Streams report usage only if `stream_options.include_usage` asks for it."""
 
 
 _JSON: Final = {
-    b"/v1/chat/completions": Endpoint("chat.completions", "openai.chat", "json", usage_option=True),
+    b"/v1/chat/completions": Endpoint(
+        "chat.completions", "openai.chat", "json", conversation=True, usage_option=True
+    ),
     b"/v1/completions": Endpoint("completions", "openai.completions", "json", usage_option=True),
     b"/v1/embeddings": Endpoint("embeddings", "openai.embeddings", "json"),
-    b"/v1/responses": Endpoint("responses", "openai.responses", "json"),
+    b"/v1/responses": Endpoint("responses", "openai.responses", "json", conversation=True),
+    b"/v1/messages": Endpoint("messages", "anthropic.messages", "json", conversation=True),
+    b"/v1/messages/count_tokens": Endpoint("messages.count_tokens", "anthropic.count_tokens", "json"),
     b"/v1/moderations": Endpoint("moderations", "openai.moderations", "json"),
     b"/v1/images/generations": Endpoint("images.generations", "openai.images", "json"),
     b"/v1/images/edits": Endpoint("images.edits", "openai.images", "any"),
@@ -72,6 +78,7 @@ _ACCOUNT: Final = {
         "keys",
         "credits",
         "admin",
+        "messages",
     )
 }
 ACCOUNT_OTHER: Final = Endpoint("account.other", "openai.account", "any")

@@ -14,7 +14,7 @@ from chatvault.core.usage import Usage
 from chatvault.gateway.estimate import estimate
 from chatvault.pricing.price import cost
 from chatvault.wire.openai.reply import Facts
-from chatvault.wire.openai.stream import StreamTap
+from chatvault.wire.tap import Tap
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -45,7 +45,7 @@ class Outcome(msgspec.Struct, gc=False):
     code: str | None = None
     detail: str | None = None
     facts: Facts | None = None
-    tap: StreamTap | None = None
+    tap: Tap | None = None
     upstream_status: int | None = None
     upstream_id: str | None = None
     nothing_sent: bool = False

@@ -8,21 +8,24 @@ import msgspec
 from chatvault.core.errors import ChatVaultError
 from chatvault.wire.anthropic.dialect import MESSAGES
 from chatvault.wire.anthropic.reply import Learner
+from chatvault.wire.anthropic.request import read as anthropic_request
 from chatvault.wire.anthropic.tap import MessagesTap
 from chatvault.wire.hub.dialect import ConversationDialect
-from chatvault.wire.openai.chat.dialect import CHAT
+from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
+from chatvault.wire.openai.request import read as openai_request
 from chatvault.wire.openai.stream import StreamTap
 from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import EventSplitter
-from chatvault.wire.tap import Splitter, Tap
+from chatvault.wire.tap import AskedFields, Splitter, Tap
 
 
 class Speech(msgspec.Struct, frozen=True):
     """`read_reply` raises ValueError for what is not the dialect. `hub` is None where nothing is translated."""
 
     dialect: str
+    read_request: Callable[[bytes], AskedFields]
     read_reply: Callable[[bytes], Facts]
     tap: Callable[[bool], Tap]
     splitter: Callable[[], Splitter]
@@ -46,6 +49,7 @@ def _openai_facts(body: bytes) -> Facts:
 def _openai(dialect: str, hub: ConversationDialect | None = None) -> Speech:
     return Speech(
         dialect=dialect,
+        read_request=openai_request,
         read_reply=_openai_facts,
         tap=lambda hide: StreamTap(hide=hide),
         splitter=EventSplitter,
@@ -69,11 +73,12 @@ OPENAI: Final = _openai("openai")
 SPEECHES: Final = {
     speech.dialect: speech
     for speech in (
-        _openai("openai.chat", CHAT),
+        _openai("openai.chat", ChatDialect()),
         _openai("openai.responses"),
         _openai("openai.completions"),
         Speech(
             dialect="anthropic.messages",
+            read_request=anthropic_request,
             read_reply=_messages_facts,
             tap=lambda hide: MessagesTap(),
             splitter=EventSplitter,

@@ -13,13 +13,11 @@ import msgspec
 
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
-from chatvault.wire.openai.stream import StreamTap
-from chatvault.wire.sse import EventSplitter
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-_NEEDS_END: Final = frozenset(("chat.completions", "completions", "responses"))
+_NEEDS_END: Final = frozenset(("chat.completions", "completions", "responses", "messages"))
 """Endpoints whose streams tell when they are whole. One that ends without telling was cut."""
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
@@ -36,8 +34,8 @@ class StreamRelay:
     def __init__(self, call: "Call") -> None:
         self._call = call
         admitted = call.admitted
-        self._tap = StreamTap(hide=admitted is not None and admitted.hide_usage)
-        self._splitter = EventSplitter()
+        self._tap = call.speech.tap(admitted is not None and admitted.hide_usage)
+        self._splitter = call.speech.splitter()
         self._begun = False
         self._held = bytearray()
         self._last: bytes | None = None

@@ -177,8 +177,12 @@ class TranslatedRelay:
             return
         if self._last is None:
             self._tell(self._reader.end())
+        self._finish()
+
+    def _finish(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._call.stage == "settled":
             return
         if self._last is None:
@@ -201,9 +205,9 @@ class TranslatedRelay:
         body = b"".join(self._parts)
         call.first_byte()
         if head.status >= 400:
-            failed = translation.answering.read_error(head.status, body)
-            call.outcome.detail = failed.message
-            self._show(head.status, translation.asked.write_error(failed, head.status))
+            refusal = translation.answering.read_error(head.status, body)
+            call.outcome.detail = refusal.message
+            self._show(head.status, translation.asked.write_error(refusal, head.status))
             return
         try:
             events = translation.answering.read_reply(body)
@@ -212,10 +216,10 @@ class TranslatedRelay:
             call.fail("upstream_error", _not_its_dialect(call.provider_name, translation.answering.name))
             return
         self._told.learn(events)
-        failed = next((event for event in events if isinstance(event, Failed)), None)
-        if failed is not None:
-            self._failed(failed, [])
-            return
+        for event in events:
+            if isinstance(event, Failed):
+                self._failed(event, [])
+                return
         self._show(head.status, translation.asked.write_reply(events, model=translation.public))
 
     def _show(self, status: int, body: bytes) -> None:

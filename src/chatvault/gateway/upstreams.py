@@ -24,12 +24,16 @@ class Upstream:
 
     __slots__ = ("_base", "headers", "hidden", "pool", "provider")
 
-    def __init__(self, provider: ProviderSnapshot, context: Callable[[str | None], ssl.SSLContext]) -> None:
+    def __init__(
+        self, provider: ProviderSnapshot, family: str, context: Callable[[str | None], ssl.SSLContext]
+    ) -> None:
         """Raises OperatorError for a base URL, proxy or CA file that cannot be used."""
-        origin = parse_origin(provider.base_url)
+        face = provider.faces.get(family)
+        base_url, headers = (face.base_url, face.headers) if face else (provider.base_url, provider.headers)
+        origin = parse_origin(base_url)
         self.provider = provider
         self.headers: list[Header] = [
-            (name.lower().encode(), value.encode()) for name, value in provider.headers.items()
+            (name.lower().encode(), value.encode()) for name, value in headers.items()
         ]
         self.hidden = hidden_fields(self.headers)
         for name, value in self.headers:
@@ -50,6 +54,10 @@ class Upstream:
     def target(self, path: bytes, query: bytes) -> bytes:
         """The request target: what stands behind `/v1` in the client's, below the provider's base path."""
         return self._base + path[_PREFIX:] + outbound_query(query)
+
+    def below(self, path: bytes) -> bytes:
+        """The request target of a path below the provider's base path, with its query."""
+        return self._base + path
 
 
 class Contexts:

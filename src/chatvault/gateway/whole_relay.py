@@ -7,8 +7,7 @@ from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.gateway.answers import field
 from chatvault.gateway.raw_relay import RawRelay
-from chatvault.wire.openai.errors import error_body, error_text
-from chatvault.wire.openai.reply import Facts, read
+from chatvault.wire.openai.errors import error_text
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -54,9 +53,8 @@ class WholeRelay:
         if head.status >= 400:
             self._refusal(head, body)
             return
-        facts = Facts()
         try:
-            facts.learn(read(body))
+            facts = call.speech.read_reply(body)
         except ValueError as error:
             call.outcome.detail = f"{error}; it began: {body[:200].decode(errors='replace')}"
             call.fail(
@@ -92,7 +90,7 @@ class WholeRelay:
             )
             headers = [pair for pair in head.headers if pair[0] != b"content-type"]
             head = Head(head.status, [*headers, (b"content-type", b"application/json")], None)
-            body = error_body(error)
+            body = call.speech.error_body(error)
         call.keep_body(body)
         call.finish_whole(head, body)
 

@@ -77,7 +77,7 @@ class Worker:
         self.draining = False
         self.ready = asyncio.Event()
         self._contexts = Contexts()
-        self._upstreams: dict[str, Upstream] = {}
+        self._upstreams: dict[tuple[str, str], Upstream] = {}
         self._old_pools: list[Upstream] = []
         self._priced: set[str] = set()
         self._even = False
@@ -91,10 +91,10 @@ class Worker:
 
     def configure(self, snapshot: Snapshot) -> None:
         """Swap the configuration. Pools of providers that have not changed live on."""
-        kept, old = dict[str, Upstream](), self._upstreams
-        for name, upstream in old.items():
-            if snapshot.providers.get(name) == upstream.provider:
-                kept[name] = upstream
+        kept, old = dict[tuple[str, str], Upstream](), self._upstreams
+        for key, upstream in old.items():
+            if snapshot.providers.get(key[0]) == upstream.provider:
+                kept[key] = upstream
             else:
                 self._old_pools.append(upstream)
         self._upstreams = kept
@@ -132,14 +132,15 @@ class Worker:
 
     # --- what calls ask
 
-    def upstream(self, name: str) -> Upstream:
-        """Raises OperatorError where the provider's configuration cannot be used, or is gone."""
-        upstream = self._upstreams.get(name)
+    def upstream(self, name: str, family: str = "openai") -> Upstream:
+        """The provider as it is asked in a family of dialects. Raises OperatorError where its configuration cannot be
+        used, or is gone."""
+        upstream = self._upstreams.get((name, family))
         if upstream is None:
             provider = self.snapshot.providers.get(name)
             if provider is None:
                 raise OperatorError("it was taken out of the configuration")
-            upstream = self._upstreams[name] = Upstream(provider, self._contexts)
+            upstream = self._upstreams[name, family] = Upstream(provider, family, self._contexts)
         return upstream
 
     def put_price_on_record(self, price: Price) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from chatvault.wire.json_fields import Fields
 from chatvault.wire.openai.reply import Facts
 
 
@@ -50,9 +51,10 @@ class Splitter(Protocol):
     def feed(self, data: bytes) -> bytes: ...
 
 
-class Asked(Protocol):
+class AskedFields(Protocol):
     """What admission decides on of a request, whatever its dialect."""
 
+    fields: Fields
     model: str | None
     stream: bool
 

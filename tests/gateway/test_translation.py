@@ -1,0 +1,63 @@
+"""A client that speaks Anthropic's API, answered by a provider that speaks OpenAI's."""
+
+from pathlib import Path
+
+import anthropic
+import pytest
+
+from tests.gateway.harness import gateway
+
+
+async def test_anthropics_library_is_answered_by_an_openai_provider(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        client = anthropic.AsyncAnthropic(
+            base_url=gate.base_url.removesuffix("/v1"), api_key=gate.token, max_retries=0
+        )
+        async with client:
+            message = await client.messages.create(
+                model="fake/echo",
+                max_tokens=64,
+                system="Be brief.",
+                messages=[{"role": "user", "content": "Say this back"}],
+                extra_body={"top_k": 5},
+            )
+            assert message.content[0].type == "text"
+            assert message.content[0].text == "Say this back"
+            assert message.stop_reason == "end_turn"
+            assert message.usage.output_tokens == 3
+            async with client.messages.stream(
+                model="fake/echo", max_tokens=64, messages=[{"role": "user", "content": "One two three four"}]
+            ) as stream:
+                texts = [text async for text in stream.text_stream]
+                final = await stream.get_final_message()
+            assert "".join(texts) == "One two three four"
+            assert len(texts) > 1
+            assert final.stop_reason == "end_turn"
+            with pytest.raises(anthropic.NotFoundError) as missing:
+                await client.messages.create(
+                    model="fake/no-such-model", max_tokens=1, messages=[{"role": "user", "content": "x"}]
+                )
+            assert missing.value.body["type"] == "error"
+            with pytest.raises(anthropic.APIStatusError) as failed:
+                await client.messages.create(
+                    model="fake/fail-status-503", max_tokens=9, messages=[{"role": "user", "content": "x"}]
+                )
+            assert failed.value.status_code == 503
+            raw = await client.messages.with_raw_response.create(
+                model="fake/echo",
+                max_tokens=9,
+                extra_body={"top_k": 5},
+                messages=[{"role": "user", "content": "x"}],
+            )
+            assert raw.headers["x-chatvault-dropped"] == "top_k"
+        await gate.settled(5)
+        records = await gate.records()
+    assert [line.state for line in records.closed] == [
+        "completed",
+        "completed",
+        "upstream_error",
+        "upstream_error",
+        "completed",
+    ]
+    assert [line.endpoint for line in records.closed] == ["messages"] * 5
+    assert all(line.usage is not None for line in records.closed if line.state == "completed")
