@@ -47,8 +47,11 @@ async def begin(provider: FakeProvider, tmp_path: Path) -> AsyncIterator[Begin]:
             drain: str = "2s",
             env: dict[str, str] | None = None,
             words: tuple[str, ...] = (),
+            home: str = ".",
         ) -> Gateway:
-            gateway = Gateway(tmp_path, config=configured(provider, more, drain), env=env, words=words)
+            folder = tmp_path / home
+            folder.mkdir(exist_ok=True)
+            gateway = Gateway(folder, config=configured(provider, more, drain), env=env, words=words)
             stack.push_async_callback(gateway.end)
             await gateway.start()
             return gateway
