@@ -4,12 +4,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chatvault.wire.gemini.call_ids import made_id
+from chatvault.wire.call_ids import made_id
 from chatvault.wire.gemini.logprobs import read_logprobs
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.part_reader import media, unknown
 from chatvault.wire.gemini.partial_args import PartialArguments
-from chatvault.wire.gemini.signatures import unpack, unpack_signature
+from chatvault.wire.gemini.signatures import unpack
 from chatvault.wire.hub.events import (
     AnyEvent,
     ArgumentsDelta,
@@ -121,7 +121,7 @@ class CandidateReader:
     def _thought(self, said: str, signature: str | None, out: list[AnyEvent]) -> None:
         if not said and signature is None:
             return
-        found = unpack(said, signature) if signature is not None else Thought(text=said)
+        found = unpack(said, signature) if signature is not None else Thought(text=said, origin=DIALECT)
         if self._open is not Thought:
             self._begin(Thought, out)
             begun = replace(found, text="", signature=None, sealed=None)
@@ -147,11 +147,10 @@ class CandidateReader:
             self._calls += 1
             self.called = True
             made = text(call.get("id")) or made_id(self._seed, self._choice, self._calls, name)
-            begun = ToolCall(id=made, name=name or "", arguments="")
+            begun = ToolCall(id=made, name=name or "", arguments="", origin=DIALECT)
             out.append(PartBegun(index=self._index, part=begun, choice=self._choice))
         if signature is not None:
-            told = unpack_signature(signature)
-            out.append(SignatureTold(index=self._index, signature=told, choice=self._choice))
+            out.append(SignatureTold(index=self._index, signature=signature, choice=self._choice))
         if partial:
             self._arguments("".join(map(self._args.feed, partial)), out)
         elif call.get("args") is not None or (name is not None and not goes_on):

@@ -10,7 +10,7 @@ from chatvault.wire.gemini.finish import block_reason, written
 from chatvault.wire.gemini.logprobs import write_logprobs
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.part_writer import write_part
-from chatvault.wire.gemini.signatures import pack, pack_signature
+from chatvault.wire.gemini.signatures import pack
 from chatvault.wire.gemini.usage import retell
 from chatvault.wire.hub.events import (
     AnyEvent,
@@ -79,7 +79,8 @@ class ReplyWriter:
         self._id: str | None = None
         self._now: dict[int, Candidate] = {}
         self._calls: dict[tuple[int, int], tuple[ToolCall, list[str]]] = {}
-        self._thoughts: dict[tuple[int, int], bool] = {}
+        self._thoughts: dict[tuple[int, int], Thought] = {}
+        """As it began, and with a text once there was one."""
         self._finished: list[Finished] = []
         self._usage: Usage | None = None
         self._ended = False
@@ -124,7 +125,7 @@ class ReplyWriter:
             self._calls[key] = (part, [part.arguments] if part.arguments else [])
             return
         if isinstance(part, Thought):
-            self._thoughts[key] = bool(part.text)
+            self._thoughts[key] = part
         if isinstance(part, Text) and not part.text:
             return
         for each in write_part(part):
@@ -137,7 +138,7 @@ class ReplyWriter:
         if not event.text:
             return
         if key in self._thoughts:
-            self._thoughts[key] = True
+            self._thoughts[key] = msgspec.structs.replace(self._thoughts[key], text=event.text)
             candidate.add({"text": event.text, "thought": True})
         else:
             candidate.add({"text": event.text})
@@ -148,14 +149,11 @@ class ReplyWriter:
         if call is not None:
             self._calls[key] = (msgspec.structs.replace(call[0], signature=event.signature), call[1])
             return
-        signature = (
-            pack_signature(event.signature)
-            if event.sealed is None
-            else pack(Thought(signature=event.signature, sealed=event.sealed))
-        )
+        thought = self._thoughts.get(key, Thought())
+        signature = pack(msgspec.structs.replace(thought, signature=event.signature, sealed=event.sealed))
         if signature is not None:
             part: Object = {"text": "", "thoughtSignature": signature}
-            if self._thoughts.get(key):
+            if thought.text:
                 part["thought"] = True
             self._candidate(event.choice).add(part)
 
