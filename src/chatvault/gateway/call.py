@@ -384,8 +384,8 @@ class Call:
     # --- endings
 
     def fail(self, state: State, error: ChatVaultError) -> None:
-        """The answer will not be whole, and this is why. Before the commit the client gets it as a status,
-        after it as an event."""
+        """The answer will not be whole, and this is why. Before a byte went out the client gets it as a
+        status, after it as an event."""
         if self.stage == "settled":
             return
         if self.outcome.code is None:
@@ -393,7 +393,7 @@ class Call:
             self.outcome.detail = error.message
         if self._exchange is not None:
             self._exchange.cancel()
-        if self.stage != "committed":
+        if self.stage != "committed" or not self.connection.begun:
             self.status = error.http_status
             lines = self.lines(None)
             self.settle(state)
