@@ -11,6 +11,7 @@ from chatvault.core.errors import AuthenticationError, ClientError, NotFound, Pe
 from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint
 from chatvault.pricing.price import Price, upper_bound
 from chatvault.routing.targets import Target
+from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.request import JsonRequest, read
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
         raise PermissionDenied(f"The endpoint '{endpoint.name}' {what}.", code="endpoint_not_allowed")
 
 
-def admit_json(call: "Call", body: bytes) -> Admitted:
+def admit_json(call: "Call", body: Body) -> Admitted:
     """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
     endpoint, grant = call.endpoint, call.grant
     assert endpoint is not None
@@ -78,7 +79,7 @@ def admit_json(call: "Call", body: bytes) -> Admitted:
         provider.name,
         target.model,
         request.model,
-        request.fields.patched(changes) if changes else body,
+        body if isinstance(body, bytes) and not changes else request.fields.patched(changes),
         len(body),
         len(body),
         request.stream,
@@ -180,7 +181,7 @@ def _price(call: "Call", provider: ProviderSnapshot, target: Target) -> Price | 
 
 
 def _reserved(
-    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: JsonRequest, body: bytes
+    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: JsonRequest, body: Body
 ) -> int | None:
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
     if provider.free:

@@ -40,6 +40,7 @@ from chatvault.gateway.trace import trace_id
 from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
 from chatvault.wire.http_head import RequestHead
+from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.errors import error_event
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Call:
 
     # --- the body is in, or begins to be
 
-    def body_read(self, body: bytes, held: int) -> None:
+    def body_read(self, body: Body, held: int) -> None:
         """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
         call."""
         self._held = held
