@@ -33,13 +33,14 @@ from chatvault.wire.json_value import Object, load_object
 class Candidate:
     """What a chunk says of one choice."""
 
-    __slots__ = ("cited", "finish", "logprobs", "parts")
+    __slots__ = ("cited", "detail", "finish", "logprobs", "parts")
 
     def __init__(self) -> None:
         self.parts: list[Object] = []
         self.cited: Object = {}
         self.logprobs: list[msgspec.Raw] = []
         self.finish: str | None = None
+        self.detail: str | None = None
 
     def add(self, part: Object) -> None:
         """Text and thoughts grow as long as no signature ends them."""
@@ -61,6 +62,8 @@ class Candidate:
             out["content"] = {"parts": self.parts or [{"text": ""}], "role": "model"}
         if self.finish is not None:
             out["finishReason"] = self.finish
+        if self.detail is not None:
+            out["finishMessage"] = self.detail
         out["index"] = index
         out.update(self.cited)
         logprobs = write_logprobs(self.logprobs)
@@ -176,7 +179,8 @@ class ReplyWriter:
                 if blocked is not None:
                     out["promptFeedback"] = {"blockReason": blocked}
                 else:
-                    now.setdefault(event.choice, Candidate()).finish = written(event)
+                    candidate = now.setdefault(event.choice, Candidate())
+                    candidate.finish, candidate.detail = written(event), event.detail
             if self._usage is not None:
                 out["usageMetadata"] = retell(self._usage)
         elif not now:
