@@ -37,7 +37,6 @@ class CandidateReader:
         "_logprobs",
         "_open",
         "_seed",
-        "_text_at",
         "_texts",
         "called",
         "searches",
@@ -53,7 +52,6 @@ class CandidateReader:
         self._cited: Object = {}
         self._texts = 0
         """Text parts that this chunk still has, whose end its citations wait for."""
-        self._text_at: int | None = None
         self._logprobs: object = None
         self.called = False
         self.searches = 0
@@ -104,7 +102,6 @@ class CandidateReader:
         if said:
             if self._open is not Text:
                 self._begin(Text, out)
-                self._text_at = self._index
                 out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
             self._delta(said, out)
         if signature is not None:
@@ -176,11 +173,14 @@ class CandidateReader:
         out.append(PartEnded(index=self._index, choice=self._choice))
 
     def _cite(self, out: list[AnyEvent]) -> None:
-        """The chunk's citations belong to the last text there is. Without any text they have no place."""
-        if self._cited and self._text_at is not None:
-            told = raw(self._cited)
-            out.append(CitationTold(index=self._text_at, raw=told, origin=DIALECT, choice=self._choice))
-        self._cited = {}
+        """The chunk's citations belong to the last text there is; to an empty one if it has ended already."""
+        cited, self._cited = self._cited, {}
+        if not cited:
+            return
+        if self._open is not Text:
+            self._begin(Text, out)
+            out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
+        out.append(CitationTold(index=self._index, raw=raw(cited), origin=DIALECT, choice=self._choice))
 
 
 def _is_text(part: Object) -> bool:

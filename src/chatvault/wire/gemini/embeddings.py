@@ -12,7 +12,7 @@ from chatvault.core.usage import Usage
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.usage import normalise
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest
+from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest, texts_of
 from chatvault.wire.json_value import (
     Object,
     count,
@@ -154,18 +154,6 @@ def _said(value: object, path: str) -> str:
             f"The field '{path}' must have parts of text.", code="invalid_field", param=f"{path}.parts"
         )
     return "\n".join(found)
-
-
-def texts_of(request: EmbeddingRequest) -> list[str]:
-    """Raises ClientError for token ids, which only their own provider can read."""
-    found = [each for each in request.inputs if isinstance(each, str)]
-    if len(found) != len(request.inputs):
-        raise ClientError(
-            "The model that was asked for takes texts, not token ids. Send 'input' as text.",
-            code="invalid_field",
-            param="input",
-        )
-    return found
 
 
 GEMINI_EMBED: Final[EmbeddingDialect] = GeminiEmbed()

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from chatvault.core.errors import ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
 
@@ -60,6 +61,18 @@ class EmbeddingDialect(Protocol):
     def read_reply(self, body: bytes) -> EmbeddingReply: ...
 
     def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes: ...
+
+
+def texts_of(request: EmbeddingRequest) -> list[str]:
+    """Raises ClientError for token ids, which only their own provider can read."""
+    found = [each for each in request.inputs if isinstance(each, str)]
+    if len(found) != len(request.inputs):
+        raise ClientError(
+            "The model that was asked for takes texts, not token ids. Send 'input' as text.",
+            code="invalid_field",
+            param="input",
+        )
+    return found
 
 
 def to_base64(vector: msgspec.Raw) -> str:

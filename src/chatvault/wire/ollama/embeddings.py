@@ -9,7 +9,7 @@ import msgspec
 from chatvault.core.errors import ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest
+from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest, texts_of
 from chatvault.wire.json_value import (
     Object,
     count,
@@ -75,15 +75,10 @@ class OllamaEmbed:
 
     def write_request(self, request: EmbeddingRequest, dropped: Dropped) -> bytes:
         """Raises ClientError for token ids, which only their own provider can read."""
-        if not all(isinstance(each, str) for each in request.inputs):
-            raise ClientError(
-                "The model that was asked for takes texts, not token ids. Send 'input' as text.",
-                code="invalid_field",
-                param="input",
-            )
+        inputs = texts_of(request)
         out: Object = {
             "model": request.model,
-            "input": request.inputs[0] if request.single else list(request.inputs),
+            "input": inputs[0] if request.single else inputs,
         }
         for name, value in (("dimensions", request.dimensions), ("truncate", request.truncate)):
             if value is not None:
