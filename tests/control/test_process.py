@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -90,6 +91,33 @@ async def eventually(true: Callable[[], Awaitable[bool]], timeout: float = 5.0) 
     async with asyncio.timeout(timeout):
         while not await true():
             await asyncio.sleep(0.05)
+
+
+def _noted(data: Path) -> list[object]:
+    connection = sqlite3.connect(data / "vault.db")
+    try:
+        return connection.execute("SELECT * FROM meta WHERE key = 'first_start'").fetchall()
+    finally:
+        connection.close()
+
+
+async def test_first_tokens_that_nobody_saw_are_made_anew(data: Path) -> None:
+    async with control(data, told=asyncio.Event()) as running:
+        unseen = (await running.told.get())["first"]
+    seen = asyncio.Event()
+    async with control(data, told=seen) as running:
+        first = (await running.told.get())["first"]
+        assert first["client_token"] != unseen["client_token"]
+        listed = (await running.ask("GET", "/manage/tokens"))["data"]
+        assert [token["revoked_at"] is None for token in listed].count(True) == 2
+        seen.set()
+
+        async def noted() -> bool:
+            return bool(await asyncio.to_thread(_noted, data))
+
+        await eventually(noted)
+    async with control(data, told=asyncio.Event()) as running:
+        assert (await running.told.get())["first"] is None
 
 
 async def test_the_first_start_tells_its_tokens_and_the_second_none(data: Path) -> None:

@@ -1,5 +1,6 @@
 """A simulated provider in the test's own loop, and gateways that end with the test."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from chatvault.fake import FakeProvider
 from tests.e2e.gateway import Gateway
+
+# These look into /proc and set limits of other processes, which only Linux lets them do.
+collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]
 
 KEY = "sk-provider-0123456789abcdefghij"
 Begin = Callable[..., Awaitable[Gateway]]
@@ -47,8 +51,11 @@ async def begin(provider: FakeProvider, tmp_path: Path) -> AsyncIterator[Begin]:
             drain: str = "2s",
             env: dict[str, str] | None = None,
             words: tuple[str, ...] = (),
+            home: str = ".",
         ) -> Gateway:
-            gateway = Gateway(tmp_path, config=configured(provider, more, drain), env=env, words=words)
+            folder = tmp_path / home
+            folder.mkdir(exist_ok=True)
+            gateway = Gateway(folder, config=configured(provider, more, drain), env=env, words=words)
             stack.push_async_callback(gateway.end)
             await gateway.start()
             return gateway

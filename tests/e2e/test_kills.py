@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import sqlite3
+from pathlib import Path
 
 from chatvault.access.tokens import new_token
 from chatvault.fake import FakeProvider
+from tests.e2e.conftest import Begin, configured
 from tests.e2e.gateway import Gateway, Row, chat, eventually, eventually_async, stopped
 from tests.e2e.streams import Stream
 
@@ -95,7 +97,12 @@ async def test_calls_go_on_while_control_is_dead_and_it_returns_with_what_it_kne
     await gateway.verify()
 
 
-async def test_a_control_that_stands_still_is_noticed(gateway: Gateway) -> None:
+async def test_who_stands_still_is_noticed(begin: Begin) -> None:
+    one, two = await begin(home="one"), await begin(home="two")
+    await asyncio.gather(control_stands_still(one), worker_stands_still(two))
+
+
+async def control_stands_still(gateway: Gateway) -> None:
     token, _ = await gateway.make_token()
     assert await call(gateway) == (200, "")
     with stopped(gateway.family()["control"]):
@@ -112,7 +119,8 @@ async def test_a_control_that_stands_still_is_noticed(gateway: Gateway) -> None:
     await eventually_async(knows)
 
 
-async def test_a_worker_that_stands_still_is_noticed_and_told_what_it_missed(gateway: Gateway) -> None:
+async def worker_stands_still(gateway: Gateway) -> None:
+    """What it missed it is told when it returns."""
     token, id = await gateway.make_token()
     stream = await Stream.begin(gateway, LONG, token)
     with stopped(gateway.family()["worker0"]):
@@ -141,6 +149,22 @@ async def test_a_recorder_that_is_killed_again_and_again_counts_each_call_once(
     assert sorted(row["id"] for row in rows) == sorted(provider.stats.ids)
     assert len(rows) == 60
     assert {row["state"] for row in rows} == {"completed"}
+
+
+async def test_a_first_start_that_is_killed_anywhere_leaves_tokens_that_work(
+    provider: FakeProvider, tmp_path: Path
+) -> None:
+    gateway = Gateway(tmp_path, config=configured(provider))
+    try:
+        for delay in (0.3, 0.6, 0.9):
+            await gateway.spawn()
+            await asyncio.sleep(delay)
+            await gateway.crash()
+        await gateway.start()
+        assert await call(gateway) == (200, "")
+        assert (await gateway.health())["status"] in ("ok", "degraded")
+    finally:
+        await gateway.end()
 
 
 async def test_a_control_that_dies_before_the_first_tokens_are_told_makes_others(gateway: Gateway) -> None:

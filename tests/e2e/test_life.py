@@ -193,6 +193,16 @@ async def test_processes_that_need_no_secrets_have_none_in_their_environment(
     assert "Management token" not in (gateway.data / "first-start.txt").read_text()
 
 
+async def test_a_worker_loads_no_framework_no_database_and_no_cryptography(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        assert (await client.post("/chat/completions", json=chat("sim/echo"))).status_code == 200
+    loaded = Path(f"/proc/{gateway.family()['worker0']}/maps").read_text()
+    assert "uvloop" in loaded
+    assert "httptools" in loaded
+    for module in ("pydantic_core", "sqlalchemy", "_sqlite3", "cryptography", "_yaml", "greenlet"):
+        assert module not in loaded
+
+
 async def test_children_end_with_a_killed_supervisor_and_the_next_start_works_at_once(
     gateway: Gateway,
 ) -> None:

@@ -69,9 +69,7 @@ async def test_every_method_is_closed(tmp_path: Path) -> None:
 async def test_a_family_that_was_granted_opens_itself_alone(tmp_path: Path) -> None:
     async with gateway(tmp_path) as gate:
         token = gate.control.token(endpoints=("*", "account.fine_tuning"))
-        heard = await gate.send(
-            gate.post({"model": "fake/echo"}, "/v1/fine_tuning/jobs", token=token)
-        )
+        heard = await gate.send(gate.post({"model": "fake/echo"}, "/v1/fine_tuning/jobs", token=token))
         assert heard.status == 404, "the simulated provider has none, but was asked"
         assert gate.fake.stats.connections == 1
         for path in ("/v1/%66ine_tuning/jobs", "/v1/Fine_tuning/jobs", "/v1/files", "/v1/fine-tunes"):

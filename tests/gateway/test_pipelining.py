@@ -1,6 +1,7 @@
 """Requests that come before the last one is answered: in order, whole, each answered once, however they are cut."""
 
 import asyncio
+import itertools
 import random
 import re
 from pathlib import Path
@@ -91,7 +92,7 @@ async def test_requests_of_every_kind_cut_anywhere(tmp_path: Path) -> None:
         whole = b"".join(sent)
         for turn in range(150):
             cuts = sorted({0, *(draw.randrange(len(whole)) for _ in range(turn % 6)), len(whole)})
-            for begin, end in zip(cuts, cuts[1:], strict=False):
+            for begin, end in itertools.pairwise(cuts):
                 connection.data_received(whole[begin:end])
                 for _ in range(draw.randrange(4) * (turn % 3)):
                     await asyncio.sleep(0)
@@ -111,7 +112,7 @@ async def test_over_a_socket_in_many_cuts(tmp_path: Path) -> None:
         whole = b"".join(sent)
         for _ in range(60):
             cuts = sorted({0, *(draw.randrange(len(whole)) for _ in range(4)), len(whole)})
-            for begin, end in zip(cuts, cuts[1:], strict=False):
+            for begin, end in itertools.pairwise(cuts):
                 writer.write(whole[begin:end])
                 await asyncio.sleep(draw.choice((0, 0, 0.0005)))
             check(await heard(reader, len(expected)), expected)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chatvault.app.link import Reload, Start, Stop, decode_to_child
+from chatvault.app.link import Reload, Start, Stop, Told, decode_to_child
 from chatvault.core.errors import OperatorError
 
 Status = Callable[[dict[str, object]], None]
@@ -34,6 +34,8 @@ class Life:
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self.stop = asyncio.Event()
+        self.told = asyncio.Event()
+        """The operator has seen the first tokens."""
         self.grace = 0.0
         self.on_reload: Callable[[], Awaitable[None]] | None = None
         self._reloads: set[asyncio.Task[None]] = set()
@@ -65,6 +67,8 @@ class Life:
         if isinstance(message, Stop):
             self.grace = message.grace
             self.stop.set()
+        elif isinstance(message, Told):
+            self.told.set()
         elif isinstance(message, Reload) and self.on_reload is not None:
             task = asyncio.get_running_loop().create_task(
                 _reload(self.on_reload)

@@ -40,6 +40,7 @@ async def run(start: Start, life: Life) -> None:
         listener=listener,
         management_token=Secret(told.management_token) if told.management_token else None,
         reload=reload,
+        told=life.told,
     )
     await run_control(options, life.tell, life.stop)
 

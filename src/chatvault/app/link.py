@@ -29,7 +29,11 @@ class Reload(msgspec.Struct, frozen=True, tag="reload", tag_field="link"):
     """Read the configuration again."""
 
 
-ToChild = Start | Stop | Reload
+class Told(msgspec.Struct, frozen=True, tag="told", tag_field="link"):
+    """The operator has seen the first tokens."""
+
+
+ToChild = Start | Stop | Reload | Told
 
 encode = msgspec.json.Encoder().encode
 decode_to_child = msgspec.json.Decoder(ToChild).decode

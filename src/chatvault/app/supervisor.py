@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.app.link import Reload, Start, encode
+from chatvault.app.link import Reload, Start, Told, encode
 from chatvault.app.offspring import Offspring
 from chatvault.app.options import ControlStart, FakeStart, RecorderStart, ServeOptions, TinyStart, WorkerStart
 from chatvault.app.place import listen, lock_data_dir
@@ -155,6 +155,7 @@ class Family:
         first, self.first = self.first, None
         first["model"] = example_model(self.snapshot)
         self.announce(self, first)
+        self.control.send(Told())
 
     # --- life
 

@@ -18,7 +18,8 @@ Status = Callable[[dict[str, object]], None]
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`runtime` is the private folder for its sockets; `listener` the TCP socket of the admin port, bound and
     listening, None for none; `management_token` what the operator has set; `resolve` makes the configuration
-    anew, and raises OperatorError if it is wrong; `reload` is set by whoever wants that.
+    anew, and raises OperatorError if it is wrong; `reload` is set by whoever wants that; `told` once the
+    operator has seen the first tokens (None: hearing of them is enough).
     """
 
     data_dir: Path
@@ -29,4 +30,5 @@ class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     listener: socket.socket | None = None
     management_token: Secret | None = None
     reload: asyncio.Event | None = None
+    told: asyncio.Event | None = None
     pace: Pace = PACE

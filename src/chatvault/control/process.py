@@ -91,8 +91,10 @@ async def _serve(
         serving = group.create_task(plane.http.run_on(sockets))
         await plane.http.ready.wait()
         status({"ready": True, "first": None if first is None else msgspec.structs.asdict(first)})
-        if first is not None:
+        if first is not None and options.told is None:
             await plane.first_start.told()
+        elif first is not None:
+            beside.append(group.create_task(_told(options.told, plane)))
         await stop.wait()
         plane.http.stop()
         await serving
@@ -111,6 +113,13 @@ async def _recover(stores: "Stores", lost: asyncio.Event) -> None:
                 await stores.keeper.recover()
             except (JournalError, OSError) as error:  # the keeper looks again by itself
                 _log.error("What a worker left open could not be closed yet: %s", error)
+
+
+async def _told(told: asyncio.Event | None, plane: "Plane") -> None:
+    """Not before somebody has seen the tokens: whoever is killed until then makes others at the next start."""
+    assert told is not None
+    await told.wait()
+    await plane.first_start.told()
 
 
 async def _reloads(options: ControlOptions, plane: "Plane", status: Status) -> None:

@@ -13,6 +13,7 @@ from chatvault.gateway.speech import Speech
 from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
 from chatvault.routing.targets import Target
+from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.request import JsonRequest
 from chatvault.wire.tap import AskedFields
 
@@ -78,7 +79,7 @@ def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech) -> bo
     return answering.family == "openai" or answering is not speech or answering.family in provider.faces
 
 
-def admit_json(call: "Call", body: bytes) -> Admitted | Estimated:
+def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
     endpoint, grant = call.endpoint, call.grant
     assert endpoint is not None
@@ -123,7 +124,7 @@ def admit_json(call: "Call", body: bytes) -> Admitted | Estimated:
         provider.name,
         target.model,
         request.model,
-        request.fields.patched(changes) if changes else body,
+        body if isinstance(body, bytes) and not changes else request.fields.patched(changes),
         len(body),
         len(body),
         request.stream,
@@ -140,7 +141,7 @@ def _translated(
     call: "Call",
     endpoint: Endpoint,
     request: AskedFields,
-    body: bytes,
+    body: Body,
     provider: ProviderSnapshot,
     target: Target,
     answering: Speech,
@@ -260,7 +261,7 @@ def _price(call: "Call", provider: ProviderSnapshot, target: Target) -> Price | 
 
 
 def _reserved(
-    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: AskedFields, body: bytes
+    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: AskedFields, body: Body
 ) -> int | None:
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
     if provider.free:

@@ -41,6 +41,7 @@ from chatvault.gateway.trace import trace_id
 from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
 from chatvault.wire.http_head import RequestHead
+from chatvault.wire.json_fields import Body
 
 if TYPE_CHECKING:
     from chatvault.gateway.connection import ClientConnection
@@ -175,7 +176,7 @@ class Call:
 
     # --- the body is in, or begins to be
 
-    def body_read(self, body: bytes, held: int) -> None:
+    def body_read(self, body: Body, held: int) -> None:
         """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
         call."""
         self._held = held
@@ -401,8 +402,8 @@ class Call:
     # --- endings
 
     def fail(self, state: State, error: ChatVaultError) -> None:
-        """The answer will not be whole, and this is why. Before the commit the client gets it as a status,
-        after it as an event."""
+        """The answer will not be whole, and this is why. Before a byte went out the client gets it as a
+        status, after it as an event."""
         if self.stage == "settled":
             return
         if self.outcome.code is None:
@@ -410,7 +411,7 @@ class Call:
             self.outcome.detail = error.message
         if self._exchange is not None:
             self._exchange.cancel()
-        if self.stage != "committed":
+        if self.stage != "committed" or not self.connection.begun:
             self.status = error.http_status
             lines = self.lines(None)
             self.settle(state)

@@ -262,7 +262,8 @@ class ClientConnection(asyncio.Protocol):
     # --- answering
 
     def answer(self, status: int, lines: list[bytes], body: bytes) -> None:
-        """A whole answer, in one write."""
+        """A whole answer, in one write, also instead of one whose head has not gone out."""
+        self._pending_head = None
         head = self._head(status, lines, len(body))
         self._transport.write(head if self._head_only else head + body)
         self._answered()

@@ -5,19 +5,13 @@ a token if that is more, where an event's content is what the latest event holds
 rough; that they are is said beside them.
 """
 
-import re
-from typing import Final
-
 from chatvault.core.usage import Usage
+from chatvault.wire.openai.stream import CONTENT
 from chatvault.wire.tap import Tap
-
-_CONTENT: Final = re.compile(
-    rb'"(?:content|text|delta|arguments|reasoning_content|reasoning)"\s*:\s*"((?:[^"\\]|\\.)*)"'
-)
 
 
 def estimate(input_bytes: int, tap: Tap) -> Usage:
     """The usage of a stream that broke, from the bytes that went in and the events that came out."""
-    held = sum(len(text) for text in _CONTENT.findall(tap.last))
+    held = sum(len(text) for text in CONTENT.findall(tap.last))
     frames = (len(tap.last) - held) * tap.plain // max(tap.last.count(b"data:"), 1)
     return Usage(input=-(-input_bytes // 4), output=max(tap.plain, (tap.plain_size - frames) // 4))

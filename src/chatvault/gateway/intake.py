@@ -4,6 +4,7 @@ import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatvault.core.errors import ClientError, TooLarge, Unavailable
+from chatvault.wire.json_fields import COPIED
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -66,9 +67,9 @@ class HeldBody:
         if self._decoder is not None and not self._decoder.eof:
             self.abandon()
             raise ClientError("The compressed request body ends early. Send it again.", code="bad_encoding")
-        body, self._body = bytes(self._body), bytearray()
+        body, self._body = self._body, bytearray()
         held, self._held = self._held, 0
-        self._call.body_read(body, held)
+        self._call.body_read(bytes(body) if held <= COPIED else body, held)
 
     def abandon(self) -> None:
         self._body.clear()

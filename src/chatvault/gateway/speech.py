@@ -11,6 +11,7 @@ from chatvault.wire.anthropic.reply import Learner
 from chatvault.wire.anthropic.request import read as anthropic_request
 from chatvault.wire.anthropic.tap import MessagesTap
 from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
@@ -25,7 +26,7 @@ class Speech(msgspec.Struct, frozen=True):
     """`read_reply` raises ValueError for what is not the dialect. `hub` is None where nothing is translated."""
 
     dialect: str
-    read_request: Callable[[bytes], AskedFields]
+    read_request: Callable[[Body], AskedFields]
     read_reply: Callable[[bytes], Facts]
     tap: Callable[[bool], Tap]
     splitter: Callable[[], Splitter]

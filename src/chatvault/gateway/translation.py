@@ -10,6 +10,7 @@ from chatvault.gateway.speech import SPEECHES, Speech
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.dropped import Dropped
+from chatvault.wire.json_fields import Body
 
 _MAX_SHOWN: Final = 2048
 """Bytes of the header that lists what was dropped."""
@@ -46,13 +47,13 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
 
 
 def translate(
-    asked: Speech, answering: Speech, body: bytes, *, public: str, target: str, strict: bool
+    asked: Speech, answering: Speech, body: Body, *, public: str, target: str, strict: bool
 ) -> Translation:
     """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried whole."""
     reader, writer = asked.hub, answering.hub
     assert reader is not None
     assert writer is not None
-    said = reader.read_request(body, model=public)
+    said = reader.read_request(bytes(body), model=public)
     conversation = msgspec.structs.replace(said, model=target)
     dropped = Dropped()
     written = writer.write_request(conversation, dropped)

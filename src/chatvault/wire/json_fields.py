@@ -16,13 +16,14 @@ import msgspec
 from chatvault.core.errors import ClientError
 
 Raw = msgspec.Raw
+Body = bytes | bytearray
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_key = msgspec.json.Decoder(str).decode
 # Possessive, since a key may be as long as a body, and each step back that is kept open costs memory.
 _KEY: Final = re.compile(rb'[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 _BLANK: Final = re.compile(rb"[ \t\r\n]*+")
-_COPIED: Final = 64 << 10
-"""Bytes of a body that is copied when it is patched; a larger one is sliced."""
+COPIED: Final = 64 << 10
+"""Bytes of a body that may be copied; to copy a large one would hold up everything else."""
 _SURROGATE: Final = re.compile(rb"\\u[dD]([89a-fA-F][0-9a-fA-F]{2})")
 _STAND_IN: Final = rb"\\ue\1"
 """A letter of the private use area for each surrogate: as long, and different from each other."""
@@ -33,7 +34,7 @@ class Fields:
 
     __slots__ = ("body", "spans", "values")
 
-    def __init__(self, body: bytes, values: dict[str, Raw], spans: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, body: Body, values: dict[str, Raw], spans: dict[str, tuple[int, int]]) -> None:
         self.body = body
         self.values = values
         self.spans = spans
@@ -44,7 +45,7 @@ class Fields:
         A large body comes back in slices, so that it is not copied.
         """
         body, spans = self.body, self.spans
-        source: bytes | memoryview = memoryview(body) if len(body) > _COPIED else body
+        source = body if isinstance(body, bytes) and len(body) <= COPIED else memoryview(body)
         parts, done = list[bytes | memoryview](), 0
         new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
         if new:
@@ -60,7 +61,7 @@ class Fields:
         return b"".join(parts) if source is body else parts
 
 
-def scan(body: bytes, decided: frozenset[str]) -> Fields:
+def scan(body: Body, decided: frozenset[str]) -> Fields:
     """The top-level fields of `body`. `decided` are the lower-case names that we act on.
 
     Raises ClientError (400) for what is not one JSON object in UTF-8, is nested too deep, or has keys that
@@ -76,7 +77,7 @@ def scan(body: bytes, decided: frozenset[str]) -> Fields:
     return Fields(body, values, spans)
 
 
-def without_surrogates(text: bytes) -> bytes | None:
+def without_surrogates(text: Body) -> bytes | None:
     """`text` of the same length with other letters for its surrogates; None if it has none."""
     return _SURROGATE.sub(_STAND_IN, text) if _SURROGATE.search(text) is not None else None
 
@@ -92,7 +93,7 @@ def _refuse_other_case(values: dict[str, Raw], decided: frozenset[str]) -> None:
             )
 
 
-def _values(body: bytes) -> tuple[bytes, dict[str, Raw]]:
+def _values(body: Body) -> tuple[Body, dict[str, Raw]]:
     """The text that was read (`body` itself, or a copy of the same length without surrogates), and its
     fields.
     """
@@ -113,7 +114,7 @@ def _values(body: bytes) -> tuple[bytes, dict[str, Raw]]:
         return _values_with_surrogates(body, error)
 
 
-def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> tuple[bytes, dict[str, Raw]]:
+def _values_with_surrogates(body: Body, error: msgspec.DecodeError) -> tuple[bytes, dict[str, Raw]]:
     """Lone surrogates are no business of ours: read a copy in which they are plain letters."""
     text = without_surrogates(body)
     try:
@@ -128,7 +129,7 @@ def _values_with_surrogates(body: bytes, error: msgspec.DecodeError) -> tuple[by
     ) from None
 
 
-def _spans(body: bytes, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
+def _spans(body: Body, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
     """Where each value lies. The decoder keeps one value a key, so a key that occurs twice makes the walk
     miss the end.
 
@@ -166,7 +167,7 @@ def _quoted(name: str) -> bytes:
     return b'"%s"' % name.encode()
 
 
-def _after_blanks(body: bytes, at: int) -> int:
+def _after_blanks(body: Body, at: int) -> int:
     match = _BLANK.match(body, at)
     assert match is not None  # it matches nothing, too
     return match.end() + 1

@@ -32,8 +32,10 @@ class ArraySplitter:
 
     def feed(self, data: bytes) -> bytes:
         partial = self.partial
-        if self._at > len(partial):
-            self._at = len(partial)  # the rest of an element that is too long was taken out
+        if not partial and self._at:
+            # What there was of an element that is too long was taken out.
+            self._escaped = 0 if self._escaped == self._at else -1
+            self._at = 0
         partial += data
         end = self._scan()
         if end:

@@ -4,12 +4,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chatvault.wire.gemini.call_ids import made_id
+from chatvault.wire.call_ids import made_id
 from chatvault.wire.gemini.logprobs import read_logprobs
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.part_reader import media, unknown
 from chatvault.wire.gemini.partial_args import PartialArguments
-from chatvault.wire.gemini.signatures import unpack, unpack_signature
+from chatvault.wire.gemini.signatures import unpack
 from chatvault.wire.hub.events import (
     AnyEvent,
     ArgumentsDelta,
@@ -37,7 +37,6 @@ class CandidateReader:
         "_logprobs",
         "_open",
         "_seed",
-        "_text_at",
         "_texts",
         "called",
         "searches",
@@ -53,7 +52,6 @@ class CandidateReader:
         self._cited: Object = {}
         self._texts = 0
         """Text parts that this chunk still has, whose end its citations wait for."""
-        self._text_at: int | None = None
         self._logprobs: object = None
         self.called = False
         self.searches = 0
@@ -104,7 +102,6 @@ class CandidateReader:
         if said:
             if self._open is not Text:
                 self._begin(Text, out)
-                self._text_at = self._index
                 out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
             self._delta(said, out)
         if signature is not None:
@@ -121,7 +118,7 @@ class CandidateReader:
     def _thought(self, said: str, signature: str | None, out: list[AnyEvent]) -> None:
         if not said and signature is None:
             return
-        found = unpack(said, signature) if signature is not None else Thought(text=said)
+        found = unpack(said, signature) if signature is not None else Thought(text=said, origin=DIALECT)
         if self._open is not Thought:
             self._begin(Thought, out)
             begun = replace(found, text="", signature=None, sealed=None)
@@ -147,11 +144,10 @@ class CandidateReader:
             self._calls += 1
             self.called = True
             made = text(call.get("id")) or made_id(self._seed, self._choice, self._calls, name)
-            begun = ToolCall(id=made, name=name or "", arguments="")
+            begun = ToolCall(id=made, name=name or "", arguments="", origin=DIALECT)
             out.append(PartBegun(index=self._index, part=begun, choice=self._choice))
         if signature is not None:
-            told = unpack_signature(signature)
-            out.append(SignatureTold(index=self._index, signature=told, choice=self._choice))
+            out.append(SignatureTold(index=self._index, signature=signature, choice=self._choice))
         if partial:
             self._arguments("".join(map(self._args.feed, partial)), out)
         elif call.get("args") is not None or (name is not None and not goes_on):
@@ -177,11 +173,14 @@ class CandidateReader:
         out.append(PartEnded(index=self._index, choice=self._choice))
 
     def _cite(self, out: list[AnyEvent]) -> None:
-        """The chunk's citations belong to the last text there is. Without any text they have no place."""
-        if self._cited and self._text_at is not None:
-            told = raw(self._cited)
-            out.append(CitationTold(index=self._text_at, raw=told, origin=DIALECT, choice=self._choice))
-        self._cited = {}
+        """The chunk's citations belong to the last text there is; to an empty one if it has ended already."""
+        cited, self._cited = self._cited, {}
+        if not cited:
+            return
+        if self._open is not Text:
+            self._begin(Text, out)
+            out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
+        out.append(CitationTold(index=self._index, raw=raw(cited), origin=DIALECT, choice=self._choice))
 
 
 def _is_text(part: Object) -> bool:

@@ -132,24 +132,22 @@ class ContentWriter:
 
 def _sendable(part: AnyPart) -> AnyPart:
     """Without what Gemini could not have made, and would refuse."""
-    if isinstance(part, Thought) and (part.sealed or part.id or not _is_signature(part.signature)):
-        return replace(
-            part, sealed=None, id=None, signature=part.signature if _is_signature(part.signature) else None
-        )
-    if isinstance(part, ToolCall) and not _is_signature(part.signature):
+    if isinstance(part, Thought) and (part.sealed or part.id or not _is_ours(part)):
+        return replace(part, sealed=None, id=None, signature=part.signature if _is_ours(part) else None)
+    if isinstance(part, ToolCall) and not _is_ours(part):
         return replace(part, signature=None)
     return part
 
 
-def _is_signature(signature: str | None) -> bool:
-    return signature is None or is_base64(signature)
+def _is_ours(part: Thought | ToolCall) -> bool:
+    return part.signature is None or (part.origin in (None, DIALECT) and is_base64(part.signature))
 
 
 def _lost_fields(part: Part) -> list[str]:
     lost = ["cache_control"] if part.cache else []
     if isinstance(part, Thought) and part.sealed:
         lost.append("sealed")
-    if isinstance(part, Thought | ToolCall) and not _is_signature(part.signature):
+    if isinstance(part, Thought | ToolCall) and not _is_ours(part):
         lost.append("signature")
     if part.extra and part.origin != DIALECT:
         lost += part.extra

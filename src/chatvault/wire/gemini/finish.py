@@ -66,10 +66,13 @@ def said(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def finished(name: str, choice: int, *, called: bool) -> Finished:
-    """`called`: the choice holds tool calls, which Gemini ends with `STOP` like all else."""
+def finished(name: str, choice: int, *, called: bool, detail: str | None = None) -> Finished:
+    """`called`: the choice holds tool calls, which Gemini ends with `STOP` like all else. `detail` is its own
+    explanation."""
     reason = _READ.get(name, "error")
-    return Finished(reason="tool_calls" if called and reason == "stop" else reason, said=name, choice=choice)
+    if reason == "stop":
+        return Finished(reason="tool_calls" if called else "stop", said=name, choice=choice)
+    return Finished(reason=reason, said=name, choice=choice, detail=detail)
 
 
 def blocked(reason: str) -> Finished:

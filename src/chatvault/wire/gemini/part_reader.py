@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from chatvault.core.errors import ClientError
-from chatvault.wire.gemini.call_ids import CallIds
+from chatvault.wire.call_ids import CallIds
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.signatures import STAND_INS, unpack, unpack_signature
 from chatvault.wire.hub.parts import AnyPart, Media, Part, Text, Thought, ToolCall, ToolResult, Unknown
@@ -101,9 +101,9 @@ def _text(part: Object, said: str) -> Text | Thought:
     signature = text(part.get("thoughtSignature"))
     if part.get("thought") is True or (signature is not None and not said):
         # The second is how a stream signs the text before it.
-        thought = unpack(said, signature) if signature is not None else Thought(text=said)
+        thought = unpack(said, signature) if signature is not None else Thought(text=said, origin=DIALECT)
         rest = _rest(part, "text", "thought", "thoughtSignature")
-        return msgspec.structs.replace(thought, origin=DIALECT, extra=raws(rest)) if rest else thought
+        return msgspec.structs.replace(thought, extra=raws(rest)) if rest else thought
     return _kept(Text(text=said), part, "text", {})
 
 
@@ -115,11 +115,15 @@ def _call(call: Object, part: Object, path: str, ids: CallIds) -> ToolCall:
     if args is not None and not isinstance(args, dict):
         raise _invalid(f"{path}.args", "an object")
     signature, given = text(part.get("thoughtSignature")), text(call.get("id"))
+    told: tuple[str | None, str | None] = None, None
+    if signature is not None and signature not in STAND_INS:
+        told = unpack_signature(signature)
     found = ToolCall(
         id=ids.of_call(given, name),
         name=name,
         arguments=dumps(args or {}).decode(),
-        signature=None if signature is None or signature in STAND_INS else unpack_signature(signature),
+        signature=told[0],
+        origin=told[1],
     )
     if signature not in STAND_INS:
         part = _rest(part, "thoughtSignature")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatvault.wire.gemini.call_ids import is_made
+from chatvault.wire.call_ids import is_made
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.signatures import pack, pack_signature
 from chatvault.wire.hub.parts import (
@@ -90,7 +90,7 @@ def call_object(part: ToolCall) -> Object:
     if not is_made(part.id):
         call["id"] = part.id
     out: Object = {"functionCall": call}
-    signature = pack_signature(part.signature)
+    signature = pack_signature(part.signature, part.origin)
     if signature is not None:
         out["thoughtSignature"] = signature
     return out

@@ -68,7 +68,8 @@ class ReplyReader:
         reader.read(candidate, out)
         name = finish.said(candidate.get("finishReason"))
         if name is not None:
-            self._finished[choice] = finish.finished(name, choice, called=reader.called)
+            detail = text(candidate.get("finishMessage"))
+            self._finished[choice] = finish.finished(name, choice, called=reader.called, detail=detail)
 
     def _tell_usage(self, shape: object, out: list[AnyEvent]) -> None:
         """Each chunk has a usage of its own; only one that says something new is told."""

@@ -10,7 +10,7 @@ from chatvault.wire.gemini.finish import block_reason, written
 from chatvault.wire.gemini.logprobs import write_logprobs
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.part_writer import write_part
-from chatvault.wire.gemini.signatures import pack, pack_signature
+from chatvault.wire.gemini.signatures import pack
 from chatvault.wire.gemini.usage import retell
 from chatvault.wire.hub.events import (
     AnyEvent,
@@ -33,13 +33,14 @@ from chatvault.wire.json_value import Object, load_object
 class Candidate:
     """What a chunk says of one choice."""
 
-    __slots__ = ("cited", "finish", "logprobs", "parts")
+    __slots__ = ("cited", "detail", "finish", "logprobs", "parts")
 
     def __init__(self) -> None:
         self.parts: list[Object] = []
         self.cited: Object = {}
         self.logprobs: list[msgspec.Raw] = []
         self.finish: str | None = None
+        self.detail: str | None = None
 
     def add(self, part: Object) -> None:
         """Text and thoughts grow as long as no signature ends them."""
@@ -61,6 +62,8 @@ class Candidate:
             out["content"] = {"parts": self.parts or [{"text": ""}], "role": "model"}
         if self.finish is not None:
             out["finishReason"] = self.finish
+        if self.detail is not None:
+            out["finishMessage"] = self.detail
         out["index"] = index
         out.update(self.cited)
         logprobs = write_logprobs(self.logprobs)
@@ -79,7 +82,8 @@ class ReplyWriter:
         self._id: str | None = None
         self._now: dict[int, Candidate] = {}
         self._calls: dict[tuple[int, int], tuple[ToolCall, list[str]]] = {}
-        self._thoughts: dict[tuple[int, int], bool] = {}
+        self._thoughts: dict[tuple[int, int], Thought] = {}
+        """As it began, and with a text once there was one."""
         self._finished: list[Finished] = []
         self._usage: Usage | None = None
         self._ended = False
@@ -124,7 +128,7 @@ class ReplyWriter:
             self._calls[key] = (part, [part.arguments] if part.arguments else [])
             return
         if isinstance(part, Thought):
-            self._thoughts[key] = bool(part.text)
+            self._thoughts[key] = part
         if isinstance(part, Text) and not part.text:
             return
         for each in write_part(part):
@@ -137,7 +141,7 @@ class ReplyWriter:
         if not event.text:
             return
         if key in self._thoughts:
-            self._thoughts[key] = True
+            self._thoughts[key] = msgspec.structs.replace(self._thoughts[key], text=event.text)
             candidate.add({"text": event.text, "thought": True})
         else:
             candidate.add({"text": event.text})
@@ -148,14 +152,11 @@ class ReplyWriter:
         if call is not None:
             self._calls[key] = (msgspec.structs.replace(call[0], signature=event.signature), call[1])
             return
-        signature = (
-            pack_signature(event.signature)
-            if event.sealed is None
-            else pack(Thought(signature=event.signature, sealed=event.sealed))
-        )
+        thought = self._thoughts.get(key, Thought())
+        signature = pack(msgspec.structs.replace(thought, signature=event.signature, sealed=event.sealed))
         if signature is not None:
             part: Object = {"text": "", "thoughtSignature": signature}
-            if self._thoughts.get(key):
+            if thought.text:
                 part["thought"] = True
             self._candidate(event.choice).add(part)
 
@@ -178,7 +179,8 @@ class ReplyWriter:
                 if blocked is not None:
                     out["promptFeedback"] = {"blockReason": blocked}
                 else:
-                    now.setdefault(event.choice, Candidate()).finish = written(event)
+                    candidate = now.setdefault(event.choice, Candidate())
+                    candidate.finish, candidate.detail = written(event), event.detail
             if self._usage is not None:
                 out["usageMetadata"] = retell(self._usage)
         elif not now:

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from chatvault.core.errors import ClientError
-from chatvault.wire.gemini.call_ids import CallIds
+from chatvault.wire.call_ids import CallIds
 from chatvault.wire.gemini.generation_reader import read_generation
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.part_reader import read_part

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.hub.parts import Thought
 from chatvault.wire.json_value import is_base64
 
@@ -29,6 +30,7 @@ _PREFIX: Final = base64.b64encode(_MARK[:12]).decode()
 
 class _Packed(msgspec.Struct, omit_defaults=True):
     chatvault: int
+    origin: str | None = None
     signature: str | None = None
     sealed: str | None = None
     id: str | None = None
@@ -38,31 +40,37 @@ class _Packed(msgspec.Struct, omit_defaults=True):
 def pack(thought: Thought) -> str | None:
     """The value of `thoughtSignature`; None if the thought has nothing to prove it."""
     if thought.sealed is None and thought.id is None:
-        return pack_signature(thought.signature)
-    packed = _Packed(1, thought.signature, thought.sealed, thought.id, thought.summary)
+        return pack_signature(thought.signature, thought.origin)
+    packed = _Packed(1, thought.origin, thought.signature, thought.sealed, thought.id, thought.summary)
     # `chatvault` has no default and so is always written, in front.
     return base64.b64encode(msgspec.json.encode(packed)).decode()
 
 
-def pack_signature(signature: str | None) -> str | None:
-    if signature is None or is_base64(signature) or signature == STAND_IN:
+def pack_signature(signature: str | None, origin: str | None) -> str | None:
+    if signature is None or (origin in (None, DIALECT) and is_base64(signature)):
         return signature
-    return base64.b64encode(msgspec.json.encode(_Packed(1, signature))).decode()
+    return base64.b64encode(msgspec.json.encode(_Packed(1, origin, signature))).decode()
 
 
 def unpack(text: str, signature: str) -> Thought:
     """A thought with `text`, and all that its `thoughtSignature` holds."""
     found = _packed(signature)
     if found is None:
-        return Thought(text=text, signature=signature)
+        return Thought(text=text, signature=signature, origin=DIALECT)
     return Thought(
-        text=text, signature=found.signature, sealed=found.sealed, id=found.id, summary=found.summary
+        text=text,
+        signature=found.signature,
+        sealed=found.sealed,
+        id=found.id,
+        summary=found.summary,
+        origin=found.origin,
     )
 
 
-def unpack_signature(signature: str) -> str | None:
+def unpack_signature(signature: str) -> tuple[str | None, str | None]:
+    """The signature of a call, and the dialect it comes from."""
     found = _packed(signature)
-    return signature if found is None else found.signature
+    return (signature, DIALECT) if found is None else (found.signature, found.origin)
 
 
 def _packed(signature: str) -> _Packed | None:

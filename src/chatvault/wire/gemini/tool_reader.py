@@ -39,7 +39,12 @@ def read_tools(value: object) -> tuple[Tool | ServerTool, ...]:
                 tools += _declarations(inner, f"tools[{at}].functionDeclarations")
             elif inner is not None:
                 tools.append(
-                    ServerTool(kind=SERVER_KINDS.get(name, name), origin=DIALECT, raw=raw({name: inner}))
+                    ServerTool(
+                        kind=SERVER_KINDS.get(name, name),
+                        origin=DIALECT,
+                        raw=raw({name: inner}),
+                        path=f"tools[{at}].{name}",
+                    )
                 )
     return tuple(tools)
 
@@ -63,6 +68,7 @@ def _declaration(value: object, path: str) -> Tool:
         schema=schema,
         origin=DIALECT if rest else None,
         extra=rest,
+        path=path,
     )
 
 

@@ -60,6 +60,7 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "seed": "options.seed",
     },
 }
+_LIKE: Final = {"ollama.generate": "ollama.chat"}
 _MESSAGES: Final = {"openai.responses": "input", "gemini.generate": "contents"}
 _SYSTEM: Final = {
     "openai.responses": "instructions",
@@ -72,7 +73,7 @@ _PARTS: Final = {"gemini.generate": "parts"}
 
 def field_path(origin: str, name: str) -> str:
     """The client's name of the hub's field `name`; the same name where the dialect has no other."""
-    return _FIELDS.get(origin, {}).get(name, name)
+    return _FIELDS.get(_LIKE.get(origin, origin), {}).get(name, name)
 
 
 def message_path(conversation: Conversation, index: int) -> str:

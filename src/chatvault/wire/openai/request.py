@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from chatvault.core.errors import ClientError
-from chatvault.wire.json_fields import Fields, Raw, scan
+from chatvault.wire.json_fields import Body, Fields, Raw, scan
 
 DECIDED: Final = frozenset(
     (
@@ -93,7 +93,7 @@ class JsonRequest:
         return {name: value for name, value in found.items() if value}
 
 
-def read(body: bytes) -> JsonRequest:
+def read(body: Body) -> JsonRequest:
     """Raises ClientError (400) for a body that cannot be understood in one way only."""
     fields = scan(body, DECIDED)
     values = fields.values

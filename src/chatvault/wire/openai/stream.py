@@ -23,6 +23,10 @@ _ENDS: Final = frozenset(
 )
 """Types of the events that end a stream which has no `[DONE]`."""
 
+CONTENT: Final = re.compile(
+    rb'"(?:content|text|delta|arguments|reasoning_content|reasoning)"\s*:\s*"((?:[^"\\]|\\.)*)"'
+)
+"""What an event says, as it is written."""
 _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 
 
@@ -40,7 +44,7 @@ class StreamTap:
         """A finish reason was there: the model had said all."""
         self.events = 0
         self.plain = self.plain_size = 0
-        """Events that carried nothing but content, and their bytes."""
+        """Events that carried content, and their bytes."""
         self.last = b""
         """The latest packet that carried plain content, for an estimate."""
 
@@ -100,6 +104,10 @@ class StreamTap:
     def _learn(self, reply: Reply, event: bytes, data: bytes) -> None:
         facts = self.facts
         facts.learn(reply)
+        if (reply.type is None or reply.type.endswith(".delta")) and any(CONTENT.findall(event)):
+            self.plain += 1
+            self.plain_size += len(event)
+            self.last = event
         if reply.type in _ENDS:
             self.done = True
         elif reply.type == "error" or reply.object == "error" or _ERROR_EVENT.search(event) is not None:

@@ -1,18 +1,18 @@
-"""Ids for tool calls that have none: Gemini matches results to calls by name and order where there are no
-ids, all others by id.
+"""Ids for tool calls that have none: Gemini and Ollama match results to calls by name and order where there
+are no ids, all others by id.
 """
 
 import re
 from hashlib import blake2b
 from typing import Final
 
-_MADE: Final = re.compile(r"call_gm[0-9a-f]{16}\Z")
+_MADE: Final = re.compile(r"call_cv[0-9a-f]{16}\Z")
 
 
 def made_id(*seed: object) -> str:
     """The same for the same seed."""
     digest = blake2b("\0".join(map(str, seed)).encode(errors="replace"), digest_size=8)
-    return f"call_gm{digest.hexdigest()}"
+    return f"call_cv{digest.hexdigest()}"
 
 
 def is_made(call: str) -> bool:
@@ -37,11 +37,10 @@ class CallIds:
 
     def of_result(self, given: str | None, name: str | None) -> str:
         """The id of the call that a result answers: the first open one of its name where the result has
-        none. A result without a call
-        gets an id of its own; the provider may judge it.
+        none. A result without a call gets an id of its own; the provider may judge it.
         """
         for at, (call, called) in enumerate(self._pending):
-            if call == given or (not given and called == name):
+            if call == given or (not given and name in (None, called)):
                 del self._pending[at]
                 return call
         if given:

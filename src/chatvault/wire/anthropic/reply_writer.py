@@ -1,0 +1,394 @@
+"""The hub's events written as an answer of this dialect: as a stream of events, or whole, which is the same
+stream folded together the way Anthropic's own libraries do it
+(https://docs.anthropic.com/en/docs/build-with-claude/streaming, seen 2026-11).
+
+Content blocks come one behind the other here. A part that begins while another is open waits until that one
+has ended.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from chatvault.core.ids import new_id
+from chatvault.core.usage import Usage
+from chatvault.wire.anthropic.carrier import Proof, pack
+from chatvault.wire.anthropic.errors import write_error, write_error_event
+from chatvault.wire.anthropic.finish import READ, word_of
+from chatvault.wire.anthropic.names import ME
+from chatvault.wire.anthropic.tool_input import input_of
+from chatvault.wire.anthropic.usage import retold
+from chatvault.wire.hub.events import (
+    AnyEvent,
+    ArgumentsDelta,
+    Begun,
+    CitationTold,
+    Ended,
+    Failed,
+    Finished,
+    PartBegun,
+    PartEnded,
+    Pinged,
+    SignatureTold,
+    TextDelta,
+    UsageTold,
+)
+from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.openai.tolerant import Values, decode, encode, object_of, put, text_of
+
+_TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"}
+_UNTOLD: Final = Usage()
+_PartEvent = PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
+
+
+class ReplyWriting:
+    """The one mapping: the hub's events in, the API's events out as values. A `Failed` is not among them."""
+
+    __slots__ = (
+        "_at",
+        "_begun",
+        "_block",
+        "_called",
+        "_count",
+        "_finished",
+        "_model",
+        "_open",
+        "_proof",
+        "_refused",
+        "_started",
+        "_usage",
+        "_waiting",
+    )
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._begun = Begun()
+        self._started = False
+        self._usage: Usage | None = None
+        self._finished: Finished | None = None
+        self._open: int | None = None
+        """The part that is being told."""
+        self._block: AnyPart | None = None
+        self._at = -1
+        self._count = 0
+        self._proof: Proof | None = None
+        self._waiting: dict[int, list[_PartEvent]] = {}
+        self._called = self._refused = False
+
+    def event(self, event: AnyEvent) -> list[Values]:
+        match event:
+            case Begun():
+                self._begun = event
+                return []
+            case UsageTold():
+                self._usage = event.usage
+                return []
+            case Pinged():
+                return [{"type": "ping"}]
+            case Finished():
+                if event.choice == 0:
+                    self._finished = event
+                return []
+            case Ended():
+                return [*self.start(), *self._end()]
+            case Failed():
+                return []
+        if event.choice:
+            return []  # one alternative is all this dialect has
+        return [*self.start(), *self._part(event)]
+
+    def start(self) -> list[Values]:
+        """`message_start`, once: as late as the first part, so that usage told by then is in it."""
+        if self._started:
+            return []
+        self._started = True
+        begun = self._begun
+        usage = retold(self._usage or _UNTOLD)
+        put(usage, service_tier=_TIERS.get(begun.service_tier or ""))
+        message: Values = {
+            "id": begun.id or f"msg_{new_id()}",
+            "type": "message",
+            "role": "assistant",
+            "model": begun.model or self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        return [{"type": "message_start", "message": message}]
+
+    def _part(self, event: _PartEvent) -> list[Values]:
+        if self._open is None and isinstance(event, PartBegun):
+            self._open = event.index
+            return self._begin(event.part)
+        if event.index != self._open:
+            if isinstance(event, PartBegun) or event.index in self._waiting:
+                self._waiting.setdefault(event.index, []).append(event)
+            return []
+        if not isinstance(event, PartEnded):
+            return self._more(event)
+        return self._stop() + self._resume()
+
+    def _resume(self) -> list[Values]:
+        """The parts that waited, up to the first that has not ended yet."""
+        found: list[Values] = []
+        while self._open is None and self._waiting:
+            for waited in self._waiting.pop(next(iter(self._waiting))):
+                found += self._part(waited)
+        return found
+
+    def _begin(self, part: AnyPart) -> list[Values]:
+        self._block = part
+        match part:
+            case Text() | Refusal():
+                self._refused |= isinstance(part, Refusal)
+                found = self._block_start({"type": "text", "text": ""})
+                return found + (self._text_delta(part.text) if part.text else [])
+            case Thought():
+                return self._thought(part)
+            case ToolCall():
+                self._called = True
+                found = []
+                if part.signature and part.origin not in (None, ME):
+                    found = self._carried(part, part.signature)
+                found += self._block_start(
+                    {"type": "tool_use", "id": part.id, "name": part.name, "input": {}} | _extra(part)
+                )
+                return found + (self._input_delta(part.arguments) if part.arguments else [])
+            case Unknown() if part.origin == ME:
+                return self._whole(object_of(decode(bytes(part.raw))))
+            case Media() if part.data is not None or part.url is not None:
+                source = {"type": "base64", "media_type": part.mime, "data": part.data}
+                if part.data is None:
+                    source = {"type": "url", "url": part.url}
+                return self._block_start({"type": part.kind, "source": source})
+        self._block = None
+        return []
+
+    def _thought(self, part: Thought) -> list[Values]:
+        self._proof = None
+        if part.sealed is not None and part.origin == ME:
+            return self._block_start({"type": "redacted_thinking", "data": part.sealed} | _extra(part))
+        found = self._block_start({"type": "thinking", "thinking": "", "signature": ""} | _extra(part))
+        if part.origin not in (None, ME):
+            self._proof = Proof(
+                origin=part.origin or "",
+                signature=part.signature,
+                sealed=part.sealed,
+                id=part.id,
+                summary=part.summary,
+            )
+        elif part.signature:
+            found += self._signature_delta(part.signature)
+        return found + (self._text_delta(part.text) if part.text else [])
+
+    def _whole(self, block: Values) -> list[Values]:
+        """A block as Anthropic streams it: the input of a server's tool in a delta, the rest at once."""
+        given = block.get("input")
+        if not isinstance(given, dict) or not given:
+            return self._block_start(block)
+        return self._block_start(block | {"input": {}}) + self._input_delta(encode(given).decode())
+
+    def _carried(self, call: ToolCall, signature: str) -> list[Values]:
+        """A block that takes along the proof of a call that another provider signed."""
+        proof = Proof(origin=call.origin or "", call=call.id, signature=signature)
+        found = self._block_start({"type": "redacted_thinking", "data": pack(proof)})
+        found.append({"type": "content_block_stop", "index": self._at})
+        return found
+
+    def _more(
+        self, event: TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartBegun
+    ) -> list[Values]:
+        block = self._block
+        match event:
+            case TextDelta() if block is not None:
+                return self._text_delta(event.text)
+            case ArgumentsDelta() if block is not None:
+                return self._input_delta(event.text)
+            case SignatureTold() if isinstance(block, Thought):
+                if block.origin in (None, ME):
+                    return self._signature_delta(event.signature) if event.signature else []
+                proof = self._proof or Proof(origin=block.origin or "")
+                self._proof = msgspec.structs.replace(
+                    proof, signature=event.signature or proof.signature, sealed=event.sealed or proof.sealed
+                )
+            case SignatureTold() if isinstance(block, ToolCall) and event.signature:
+                self._proof = Proof(origin=block.origin or "", call=block.id, signature=event.signature)
+            case CitationTold() if block is not None:
+                citation = _citation(event)
+                if citation is not None:
+                    return self._delta({"type": "citations_delta", "citation": citation})
+        return []
+
+    def _stop(self) -> list[Values]:
+        """End the open part, if there is one."""
+        found: list[Values] = []
+        block, proof, self._proof = self._block, self._proof, None
+        if isinstance(block, Thought) and proof is not None:
+            found += self._signature_delta(pack(proof))
+        if block is not None:
+            found.append({"type": "content_block_stop", "index": self._at})
+        if isinstance(block, ToolCall) and proof is not None and block.origin not in (None, ME):
+            found += self._carried(block, proof.signature or "")
+        self._open = self._block = None
+        return found
+
+    def _block_start(self, block: Values) -> list[Values]:
+        self._at = self._count
+        self._count += 1
+        return [{"type": "content_block_start", "index": self._at, "content_block": block}]
+
+    def _delta(self, delta: Values) -> list[Values]:
+        return [{"type": "content_block_delta", "index": self._at, "delta": delta}]
+
+    def _text_delta(self, text: str) -> list[Values]:
+        if isinstance(self._block, Thought):
+            return self._delta({"type": "thinking_delta", "thinking": text})
+        return self._delta({"type": "text_delta", "text": text})
+
+    def _input_delta(self, text: str) -> list[Values]:
+        return self._delta({"type": "input_json_delta", "partial_json": text})
+
+    def _signature_delta(self, signature: str) -> list[Values]:
+        return self._delta({"type": "signature_delta", "signature": signature})
+
+    def _end(self) -> list[Values]:
+        found: list[Values] = []
+        while self._open is not None or self._waiting:
+            found += self._stop() + self._resume()
+        finished = self._finished or Finished(reason="stop")
+        reason = finished.reason
+        if finished.said in READ:
+            pass  # this dialect's own word needs no correction
+        elif reason == "stop" and self._called:
+            reason = "tool_calls"
+        elif reason == "stop" and self._refused:
+            reason = "refusal"
+        delta: Values = {"stop_reason": word_of(reason, finished.said), "stop_sequence": finished.sequence}
+        if finished.detail is not None:
+            delta["stop_details"] = {"type": "refusal", "category": None, "explanation": finished.detail}
+        found.append({"type": "message_delta", "delta": delta, "usage": retold(self._usage or _UNTOLD)})
+        found.append({"type": "message_stop"})
+        return found
+
+
+def _extra(part: AnyPart) -> Values:
+    return dict(part.extra) if part.extra and part.origin == ME else {}
+
+
+def _citation(event: CitationTold) -> object | None:
+    """Anthropic's own as it came, a page of the web from OpenAI's; None for what has no counterpart."""
+    if event.origin == ME:
+        return event.raw
+    values = object_of(decode(bytes(event.raw)))
+    values = object_of(values.get("url_citation")) or values
+    url = text_of(values.get("url"))
+    if not url:
+        return None
+    return {
+        "type": "web_search_result_location",
+        "url": url,
+        "title": text_of(values.get("title")),
+        "cited_text": text_of(values.get("text")),
+        "encrypted_index": "",
+    }
+
+
+class ReplyStreamWriter:
+    """A client's stream out."""
+
+    __slots__ = ("_over", "_writing")
+
+    def __init__(self, model: str) -> None:
+        self._writing = ReplyWriting(model)
+        self._over = False
+
+    def feed(self, events: Iterable[AnyEvent]) -> bytes:
+        out: list[bytes] = []
+        for event in events:
+            if self._over:
+                break
+            failed = _failure(event)
+            if failed is not None:
+                self._over = True
+                out.append(write_error_event(failed))
+                break
+            out += map(_sse, self._writing.event(event))
+            if isinstance(event, Begun):
+                continue
+            self._over = isinstance(event, Ended)
+        return b"".join(out)
+
+
+def _sse(values: Values) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (str(values["type"]).encode(), encode(values))
+
+
+def _failure(event: AnyEvent) -> Failed | None:
+    """An answer that ended with an error, which this dialect has no reason for, is an error here."""
+    if isinstance(event, Finished) and event.reason == "error" and event.choice == 0:
+        return Failed(
+            message=event.detail or "The provider ended its answer with an error.", kind="api_error"
+        )
+    return event if isinstance(event, Failed) else None
+
+
+def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:
+    """A whole answer; an error's body where the provider reported one inside its answer."""
+    writing, message = ReplyWriting(model), Values()
+    blocks: list[_Folded] = []
+    for event in events:
+        failed = _failure(event)
+        if failed is not None:
+            return write_error(failed, None)
+        for values in writing.event(event):
+            _fold(message, blocks, values)
+    message["content"] = [block.done() for block in blocks]
+    return encode(message)
+
+
+class _Folded(msgspec.Struct, gc=False):
+    """A block as its deltas make it."""
+
+    block: Values
+    texts: list[str]
+    inputs: list[str]
+
+    def done(self) -> Values:
+        block = self.block
+        if self.texts:
+            name = "thinking" if block["type"] == "thinking" else "text"
+            block[name] = text_of(block.get(name)) + "".join(self.texts)
+        if self.inputs:
+            block["input"] = input_of("".join(self.inputs))
+        return block
+
+
+def _fold(message: Values, blocks: list[_Folded], values: Values) -> None:
+    match values["type"]:
+        case "message_start":
+            message |= object_of(values["message"])
+        case "content_block_start":
+            blocks.append(_Folded(object_of(values["content_block"]), [], []))
+        case "content_block_delta":
+            _fold_delta(blocks[-1], object_of(values["delta"]))
+        case "message_delta":
+            message |= object_of(values["delta"])
+            message["usage"] = object_of(message["usage"]) | object_of(values["usage"])
+
+
+def _fold_delta(folded: _Folded, delta: Values) -> None:
+    match delta["type"]:
+        case "text_delta":
+            folded.texts.append(text_of(delta["text"]))
+        case "thinking_delta":
+            folded.texts.append(text_of(delta["thinking"]))
+        case "input_json_delta":
+            folded.inputs.append(text_of(delta["partial_json"]))
+        case "signature_delta":
+            folded.block["signature"] = delta["signature"]
+        case "citations_delta":
+            cited = folded.block.setdefault("citations", [])
+            assert isinstance(cited, list)  # only we put one there
+            cited.append(delta["citation"])
