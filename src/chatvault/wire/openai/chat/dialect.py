@@ -1,0 +1,74 @@
+"""`openai.chat` as a dialect of the hub."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from chatvault.core.errors import ChatVaultError
+from chatvault.core.usage import Usage
+from chatvault.wire.hub.conversation import Conversation
+from chatvault.wire.hub.dropped import Dropped
+from chatvault.wire.hub.events import AnyEvent, Failed
+from chatvault.wire.openai.chat.content import ORIGIN
+from chatvault.wire.openai.chat.quirks import ChatQuirks
+from chatvault.wire.openai.chat.reply_reader import ChatStreamReader, read_reply
+from chatvault.wire.openai.chat.reply_writer import ChatStreamWriter, error_event, write_reply
+from chatvault.wire.openai.chat.request_reader import read_request
+from chatvault.wire.openai.chat.request_writer import write_request
+from chatvault.wire.openai.retold import chat_usage, error_value, failure_in, usage_of
+from chatvault.wire.openai.tolerant import decode, encode
+
+_NO_QUIRKS: Final = ChatQuirks()
+
+
+class ChatDialect:
+    """`quirks` are the provider's, for requests written to it."""
+
+    name = ORIGIN
+    stream_type = b"text/event-stream"
+
+    def __init__(self, quirks: ChatQuirks = _NO_QUIRKS) -> None:
+        self._quirks = quirks
+
+    def read_request(
+        self, body: bytes, *, model: str | None = None, stream: bool | None = None
+    ) -> Conversation:
+        return read_request(body, model, stream)
+
+    def write_request(self, conversation: Conversation, dropped: Dropped) -> bytes:
+        return write_request(conversation, dropped, self._quirks)
+
+    def request_path(self, conversation: Conversation) -> bytes:
+        return b"/chat/completions"
+
+    def read_reply(self, body: bytes) -> list[AnyEvent]:
+        return read_reply(body)
+
+    def write_reply(
+        self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
+    ) -> bytes:
+        """With the conversation, a client that offered `functions` is answered in the old way too."""
+        return write_reply(events, model, conversation)
+
+    def stream_reader(self) -> ChatStreamReader:
+        return ChatStreamReader()
+
+    def stream_writer(self, conversation: Conversation, *, model: str) -> ChatStreamWriter:
+        return ChatStreamWriter(conversation, model)
+
+    def read_error(self, status: int, body: bytes) -> Failed:
+        return failure_in(body, status)
+
+    def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes:
+        return encode({"error": error_value(error, status)})
+
+    def write_error_event(self, error: ChatVaultError | Failed) -> bytes:
+        return error_event(error_value(error))
+
+    def read_usage(self, raw: bytes) -> Usage | None:
+        try:
+            return usage_of(decode(raw))
+        except ValueError:
+            return None
+
+    def write_usage(self, usage: Usage) -> bytes:
+        return encode(chat_usage(usage))
