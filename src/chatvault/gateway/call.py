@@ -259,10 +259,11 @@ class Call:
     def _request(self, admitted: Admitted, upstream: "Upstream") -> Request:
         head, translation = self.head, admitted.translation
         if translation is None:
-            target = upstream.target(head.path, head.query)
+            target = upstream.target(head.path, head.query, admitted.target)
             headers = outbound_headers(head, upstream.headers, upstream.hidden, self.id)
         else:
-            target = upstream.below(translation.path)
+            path, mark, query = translation.path.partition(b"?")
+            target = upstream.below(path, mark + query, admitted.target)
             headers = translated_headers(head, upstream.headers, self.id)
         return Request(head.method, target, headers, admitted.body, admitted.length)
 

@@ -16,6 +16,7 @@ from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
 from chatvault.wire.openai.request import read as openai_request
+from chatvault.wire.openai.responses.dialect import ResponsesDialect
 from chatvault.wire.openai.stream import StreamTap
 from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import EventSplitter
@@ -75,7 +76,7 @@ SPEECHES: Final = {
     speech.dialect: speech
     for speech in (
         _openai("openai.chat", ChatDialect()),
-        _openai("openai.responses"),
+        _openai("openai.responses", ResponsesDialect()),
         _openai("openai.completions"),
         Speech(
             dialect="anthropic.messages",

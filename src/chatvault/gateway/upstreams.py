@@ -14,6 +14,7 @@ from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
 from chatvault.net.tls import client_context
+from chatvault.providers.azure import deployment_path, versioned
 
 _FIELD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [\t -~\x80-\xff]*")
 _PREFIX: Final = len(b"/v1")
@@ -22,7 +23,7 @@ _PREFIX: Final = len(b"/v1")
 class Upstream:
     """One provider account. `headers` carry its credential."""
 
-    __slots__ = ("_base", "headers", "hidden", "pool", "provider")
+    __slots__ = ("_base", "_query", "headers", "hidden", "pool", "provider")
 
     def __init__(
         self, provider: ProviderSnapshot, family: str, context: Callable[[str | None], ssl.SSLContext]
@@ -44,6 +45,7 @@ class Upstream:
                     code="bad_header",
                 )
         self._base = origin.path.encode()
+        self._query = provider.query.encode()
         self.pool = Pool(
             origin,
             provider.timeouts,
@@ -51,13 +53,18 @@ class Upstream:
             proxy=parse_proxy(provider.proxy) if provider.proxy and origin.socket is None else None,
         )
 
-    def target(self, path: bytes, query: bytes) -> bytes:
-        """The request target: what stands behind `/v1` in the client's, below the provider's base path."""
-        return self._base + path[_PREFIX:] + outbound_query(query)
+    def target(self, path: bytes, query: bytes, model: str | None = None) -> bytes:
+        """The request target: what stands behind `/v1` in the client's, below the provider's base path.
+        `model` is its name at the provider, for those that have it in the path."""
+        return self.below(path[_PREFIX:], outbound_query(query), model)
 
-    def below(self, path: bytes) -> bytes:
-        """The request target of a path below the provider's base path, with its query."""
-        return self._base + path
+    def below(self, path: bytes, query: bytes, model: str | None = None) -> bytes:
+        """The request target of a path below the provider's base path."""
+        if self.provider.path_style is not None:
+            path = deployment_path(path, model)
+        if self._query:
+            query = versioned(query, self._query)
+        return self._base + path + query
 
 
 class Contexts:
