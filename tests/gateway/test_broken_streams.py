@@ -7,6 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 from openai._streaming import SSEDecoder
+from openai.types.chat import ChatCompletionChunk
 
 from chatvault.config.schema import Timeouts
 from tests.fake.raw import Heard, chat
@@ -95,11 +96,15 @@ async def test_the_client_library_sees_each_break(tmp_path: Path) -> None:
             stream = await gate.client().chat.completions.create(
                 model="raw/m", messages=[{"role": "user", "content": "x"}], stream=True
             )
-            seen = []
+            seen: list[str | None] = []
             with pytest.raises(kind):
-                async for chunk in stream:
-                    seen.append(chunk.choices[0].delta.content)
+                await listen(stream, seen)
             assert seen[0] == "a", name
+
+
+async def listen(stream: openai.AsyncStream[ChatCompletionChunk], seen: list[str | None]) -> None:
+    async for chunk in stream:
+        seen.append(chunk.choices[0].delta.content)
 
 
 CHUNKED = SSE.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n")

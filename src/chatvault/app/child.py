@@ -6,6 +6,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ Status = Callable[[dict[str, object]], None]
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
+_FILES: Final = 65_536
 _LAST_RESORT: Final = 5.0
 """Seconds a child may take to end after its supervisor died, before it ends itself."""
 
@@ -107,6 +109,7 @@ def main(argv: list[str]) -> int:
     if start is None:
         return 1
     _settle_in(start)
+    _allow_many_files()
     logging.basicConfig(
         level=start.log_level.upper(),
         stream=sys.stderr,
@@ -141,6 +144,15 @@ def _settle_in(start: Start) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NAME, f"cv-{_name(start)}".encode())
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+
+
+def _allow_many_files() -> None:
+    """Hold as many files open as the system lets us: each call takes two, and shells allow few unasked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS has a limit beside the one it states
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _name(start: Start) -> str:
