@@ -77,3 +77,13 @@ def test_suggestions_come_only_from_what_the_token_may_use(directory: Directory)
     assert "gpt-4o" not in directory.nearest("gpt-4", lambda name: name != "gpt-4o")
     assert directory.nearest("zzz", lambda name: True, most=2) == ["fast", "gpt-4o"]
     assert directory.nearest("zzz", lambda name: False) == []
+
+
+def test_models_of_a_prefixed_provider_answer_to_their_prefix_alone() -> None:
+    known = {"fake": ["echo", "gpt-4o"], "openai": ["gpt-4o"]}
+    directory = Directory({"mine": ("fake", "echo")}, known, ["fake", "openai"], None, prefixed={"fake"})
+    assert directory.find("fake/echo") == Target("fake", "echo", True)
+    assert directory.find("echo") is None
+    assert directory.find("gpt-4o") == Target("openai", "gpt-4o", False), "no simulation stands in for it"
+    assert directory.find("mine") == Target("fake", "echo", True)
+    assert ("fake/echo", "fake") in directory.names(lambda name: True)
