@@ -34,9 +34,8 @@ prices:
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No provider and no setting but those of the test."""
     for row in ROWS.values():
-        for name in (*row.key_env, row.base_url_env):
-            if name:
-                monkeypatch.delenv(name, raising=False)
+        for name in row.variables:
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
     monkeypatch.chdir(tmp_path)
 

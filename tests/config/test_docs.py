@@ -25,7 +25,7 @@ from chatvault.providers.rows import ROWS
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"OPENAI_API_KEY": "sk-1", "GPU_CA_FILE": "ca.pem"}
 SETTINGS = list(env_settings())
-VARIABLES = sorted({name for row in ROWS.values() for name in (*row.key_env, row.base_url_env) if name})
+VARIABLES = sorted({name for row in ROWS.values() for name in row.variables})
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_its_examples_load(example: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(uncommented(example), "utf-8")
     config = load(file, ENVIRON, {})
-    assert set(config.providers) == {"openai", "openai-research", "gpu-box", "local"}
+    assert set(config.providers) == {"openai", "openai-research", "azure", "gpu-box", "local"}
     assert config.providers["openai"].timeouts == Timeouts()
     assert config.prices["openai-research/gpt-4o"].input == "2.50"
     without_ca = msgspec.structs.replace(config.providers["gpu-box"], ca_file=None)
@@ -97,7 +97,8 @@ def test_the_dotenv_example_names_every_variable_and_sets_none(dotenv: str) -> N
     assert named.keys() == wanted | others
     for row in ROWS.values():
         if row.base_url_env:
-            url = (row.base_url or "").replace("{CLOUDFLARE_ACCOUNT_ID}", "your-account")
+            url = row.address or "https://your-resource.openai.azure.com"
+            url = url.replace("{CLOUDFLARE_ACCOUNT_ID}", "your-account")
             assert named[row.base_url_env] == url
     settings = {
         name: value
@@ -140,8 +141,9 @@ def test_the_manual_says_every_provider(row: object, manual: str) -> None:
         assert f"`{found.name}` is" in manual
         return
     (line,) = (line for line in manual.splitlines() if line.startswith(f"| [{found.name}]({found.docs}) |"))
-    for fact in (*found.key_env, found.base_url_env, found.base_url):
-        assert f"`{fact}`" in line
+    for fact in (*found.variables, found.address):
+        assert fact is None or f"`{fact}`" in line
+    assert f"| {', '.join(found.faces)} |" in line
     assert ("| asked for |" in line) == found.stream_usage
     assert line.endswith(
         "| free |" if found.local else f"| `{found.price_id}` |" if found.price_id else "| not known |"

@@ -15,15 +15,42 @@ def test_nothing_set_nothing_found() -> None:
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.key_env and not row.local])
 def test_a_key_is_enough(name: str) -> None:
     row = ROWS[name]
-    found = discover({row.key_env[0]: "sk-1\n", "CLOUDFLARE_ACCOUNT_ID": "acc"})
+    own = {} if row.root is not None else {row.base_url_env: "https://own.example.com"}
+    found = discover({row.key_env[0]: "sk-1\n", "CLOUDFLARE_ACCOUNT_ID": "acc"} | own)
     assert list(found) == [name]
     assert (found[name].kind, found[name].api_key) == (name, "sk-1")
-    assert found[name].base_url == (row.base_url or "").replace("{CLOUDFLARE_ACCOUNT_ID}", "acc")
+    address = (row.address or "https://own.example.com").replace("{CLOUDFLARE_ACCOUNT_ID}", "acc")
+    assert found[name].base_url == address
 
 
 def test_the_first_key_that_is_set_counts() -> None:
     assert discover({"CO_API_KEY": "old"})["cohere"].api_key == "old"
     assert discover({"CO_API_KEY": "old", "COHERE_API_KEY": "new"})["cohere"].api_key == "new"
+
+
+def test_a_token_that_goes_as_a_bearer_is_enough() -> None:
+    assert list(discover({"ANTHROPIC_AUTH_TOKEN": "t"})) == ["anthropic"]
+    azure = {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/", "AZURE_OPENAI_AD_TOKEN": "t"}
+    assert list(discover(azure)) == ["azure"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"AZURE_OPENAI_API_KEY": "k"},
+        {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"},
+        {"ANTHROPIC_BASE_URL": "https://api.anthropic.com"},  # set for other programs that sign in otherwise
+        {"OPENAI_BASE_URL": "https://api.openai.com/v1/"},
+        {"GOOGLE_GEMINI_BASE_URL": "https://generativelanguage.googleapis.com/v1beta"},
+    ],
+)
+def test_half_of_what_is_needed_is_nothing(environ: dict[str, str]) -> None:
+    assert discover(environ) == {}
+
+
+def test_the_keys_of_gemini() -> None:
+    assert discover({"GOOGLE_API_KEY": "g"})["gemini"].api_key == "g"
+    assert discover({"GOOGLE_API_KEY": "g", "GEMINI_API_KEY": "m"})["gemini"].api_key == "m"
 
 
 def test_base_urls_by_the_names_of_the_official_libraries() -> None:

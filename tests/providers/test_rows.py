@@ -5,22 +5,24 @@ import gzip
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from genai_prices.data import providers
 
 from chatvault.fake.models import MODELS
 from chatvault.pricing.book import PriceBook
-from chatvault.providers.rows import ROWS, ProviderRow
+from chatvault.providers.row import ProviderRow
+from chatvault.providers.rows import ROWS
 
 PRICED = [row for row in ROWS.values() if row.price_id is not None]
 
 
 def test_every_row_is_there() -> None:
     names = (
-        "openai deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
+        "openai anthropic gemini azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
         "huggingface nvidia moonshot zai dashscope sambanova vercel github cloudflare ollama lmstudio "
         "llamacpp vllm sglang localai llamafile jan openai-compatible fake"
     )
@@ -30,27 +32,48 @@ def test_every_row_is_there() -> None:
 @pytest.mark.parametrize("row", PRICED, ids=lambda row: row.name)
 def test_the_price_book_knows_the_provider_by_the_same_address(row: ProviderRow) -> None:
     theirs = next(provider for provider in providers if provider.id == row.price_id)
-    url = re.sub(r"\{\w+\}", "abc123", row.base_url or "")
+    url = re.sub(r"\{\w+\}", "abc123", row.base_url or "https://abc123.openai.azure.com/openai/v1")
     assert re.match(theirs.api_pattern, url)
     assert PriceBook().models(row.price_id)
+
+
+FAMILIES = {"openai", "anthropic", "gemini", "ollama"}
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
 def test_a_row_is_whole(row: ProviderRow) -> None:
     assert row.docs.startswith(("https://", "docs/"))
-    assert "openai.chat" in row.dialects
-    assert "{key}" in row.auth_format
-    assert row.auth_header == row.auth_header.lower()
-    if row.base_url is not None:
-        assert row.base_url.startswith("http://127.0.0.1:" if row.local else "https://")
-        assert not row.base_url.endswith("/")
+    assert set(row.faces) <= FAMILIES
+    for family, face in row.faces.items():
+        assert face.dialects
+        assert all(dialect.startswith(f"{family}.") for dialect in face.dialects)
+        assert "{key}" in face.auth_format
+        assert face.auth_header == face.auth_header.lower()
+        assert all(name == name.lower() for name in face.headers)
+        assert not face.path or (face.path.startswith("/") and not face.path.endswith("/"))
+        assert ("anthropic-version" in face.headers) == (family == "anthropic")
+    assert len(set(row.dialects)) == len(row.dialects)
+    if row.root is not None:
+        assert row.root.startswith("http://127.0.0.1:" if row.local else "https://")
+        assert not row.root.endswith("/")
         assert row.base_url_env
         assert row.key_env
     assert row.local is False or not row.key_required
 
 
+def test_who_speaks_what() -> None:
+    assert ROWS["anthropic"].dialects == ("anthropic.messages",)
+    assert ROWS["gemini"].dialects[:2] == ("gemini.generate", "gemini.embed")
+    assert {name for name, row in ROWS.items() if "ollama" in row.faces} == {"ollama"}
+    spoken = {name for name, row in ROWS.items() if "anthropic" in row.faces}
+    others = "deepseek openrouter moonshot zai dashscope vercel ollama lmstudio llamacpp vllm sglang"
+    assert spoken == {"anthropic", *others.split()}
+    without = {name for name, row in ROWS.items() if "openai.chat" not in row.dialects}
+    assert without == {"anthropic"}
+
+
 def test_no_two_providers_read_the_same_variable() -> None:
-    variables = [name for row in ROWS.values() for name in (*row.key_env, row.base_url_env) if name]
+    variables = [name for row in ROWS.values() for name in row.variables]
     assert len(variables) == len(set(variables))
     assert "GITHUB_TOKEN" not in variables  # set on many machines for other ends
 
@@ -59,32 +82,40 @@ def test_the_simulated_provider_has_the_models_it_lists() -> None:
     assert ROWS["fake"].models == MODELS
 
 
-@pytest.mark.recorded
-@pytest.mark.skipif("CHATVAULT_RECORDED" not in os.environ, reason="CHATVAULT_RECORDED names no folder")
-def test_recorded_calls_went_where_the_rows_say() -> None:
-    names = {"alibaba": "dashscope", "vercel-gateway": "vercel"} | {
-        name: name
-        for name in (
-            "openai",
-            "openrouter",
-            "groq",
-            "mistral",
-            "xai",
-            "together",
-            "cerebras",
-            "huggingface",
-            "perplexity",
-        )
-    }
-    found: dict[str, set[str]] = {}
-    with gzip.open(
-        Path(os.environ["CHATVAULT_RECORDED"]) / "openai.chat.jsonl.gz", "rt", encoding="utf-8"
-    ) as lines:
+ELSEWHERE = {"alibaba": "dashscope", "vercel-gateway": "vercel"}
+
+
+def recorded(file: str) -> Iterator[tuple[str, SplitResult]]:
+    """The provider (as it is called here) and the URL of each call."""
+    path = Path(os.environ["CHATVAULT_RECORDED"]) / f"{file}.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             call = json.loads(line)
-            url = urlsplit(call.get("url") or "")
-            if url.scheme == "https" and call["provider"] in names:
-                found.setdefault(names[call["provider"]], set()).add(f"https://{url.netloc}{url.path}")
-    assert len(found) == len(names)
+            yield ELSEWHERE.get(call["provider"], call["provider"]), urlsplit(call.get("url") or "")
+
+
+@pytest.mark.recorded
+@pytest.mark.skipif("CHATVAULT_RECORDED" not in os.environ, reason="CHATVAULT_RECORDED names no folder")
+@pytest.mark.parametrize(
+    ("file", "family", "path", "names"),
+    [
+        (
+            "openai.chat",
+            "openai",
+            "/chat/completions",
+            "openai openrouter groq mistral xai together cerebras huggingface perplexity dashscope vercel deepseek",
+        ),
+        ("anthropic.messages", "anthropic", "/messages", "anthropic"),
+        ("gemini.generate", "gemini", "/models/gemini-2.5-flash:generateContent", "gemini"),
+        ("ollama.chat", "ollama", "/api/chat", "ollama"),
+    ],
+)
+def test_recorded_calls_went_where_the_rows_say(file: str, family: str, path: str, names: str) -> None:
+    found: dict[str, set[str]] = {}
+    for name, url in recorded(file):
+        if name in names.split() and url.netloc:
+            found.setdefault(name, set()).add(f"{url.scheme}://{url.netloc}{url.path}")
+    assert set(found) == set(names.split())
     for name, urls in found.items():
-        assert f"{ROWS[name].base_url}/chat/completions" in urls
+        row = ROWS[name]
+        assert f"{row.root}{row.faces[family].path}{path}" in urls

@@ -173,7 +173,7 @@ class OwnGateway:
 
 def environ_without_providers() -> dict[str, str]:
     """This process's environment, without what says where providers are, and without settings of a gateway."""
-    known = {name for row in ROWS.values() for name in (*row.key_env, row.base_url_env) if name}
+    known = {name for row in ROWS.values() for name in row.variables}
     kept = {
         name: value
         for name, value in os.environ.items()

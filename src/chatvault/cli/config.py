@@ -141,7 +141,11 @@ def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:
         "kind": provider.kind,
         "base_url": _where(provider),
         "headers": dict.fromkeys(provider.headers, "***"),
+        "faces": {family: _address(face.base_url) for family, face in provider.faces.items()},
+        "dialects": list(provider.dialects),
     }
+    if provider.query:
+        view["query"] = provider.query
     if provider.proxy:
         scheme, _, rest = provider.proxy.partition("://")
         view["proxy"] = f"{scheme}://{rest.rpartition('@')[2]}"
@@ -154,7 +158,11 @@ def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:
 
 
 def _where(provider: "ProviderSnapshot") -> str:
-    return "started with the gateway" if provider.base_url == _OURS else provider.base_url
+    return _address(provider.base_url)
+
+
+def _address(base_url: str) -> str:
+    return "started with the gateway" if base_url == _OURS else base_url
 
 
 def _whole(value: Any) -> Any:

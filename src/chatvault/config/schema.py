@@ -86,6 +86,8 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     """`http://host:port`; none: taken from HTTPS_PROXY and NO_PROXY."""
     stream_usage: bool | None = None
     """Whether the provider knows `stream_options.include_usage`."""
+    api_version: str | None = None
+    """Of Azure OpenAI alone. A date asks for its deployment paths; not set: the v1 path."""
 
     def __repr__(self) -> str:
         return f"ProviderConfig(kind={self.kind!r}, base_url={self.base_url!r}, ...)"  # not the credential

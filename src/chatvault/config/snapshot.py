@@ -1,16 +1,25 @@
 """What a worker runs on: the configuration resolved, versioned, pushed whole over the feed and swapped at
 once."""
 
+from typing import Literal
+
 import msgspec
 
 from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Timeouts
 
 
 class Face(msgspec.Struct, frozen=True):
-    """A provider as one family of dialects sees it. `headers` carry the credential."""
+    """A family of dialects as a provider speaks it. `headers` carry the credential: never logged.
+
+    Below `base_url` stand, by family: `/chat/completions` and its like (`openai`), `/messages` (`anthropic`),
+    `/models/{model}:generateContent` (`gemini`), `/api/chat` (`ollama`).
+    """
 
     base_url: str
     headers: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Face(base_url={self.base_url!r}, ...)"  # not the credential
 
 
 class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -22,8 +31,15 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     base_url: str
     """`http(s)://host[:port]/path`, or `unix:/path/to/socket:/path` for a unix socket."""
     headers: dict[str, str] = {}
-    dialects: tuple[str, ...] = ()
+    """`base_url` and `headers` are those of the face `openai` where there is one, else of the first."""
     faces: dict[str, Face] = {}
+    """By family of dialects (`openai`, `anthropic`, `gemini`, `ollama`): what stands before a dialect's dot."""
+    dialects: tuple[str, ...] = ()
+    """All that it speaks, over all faces, the preferred first."""
+    path_style: Literal["azure-deployments"] | None = None
+    """Set where the model stands in the path."""
+    query: str = ""
+    """What every call's query holds, as in `api-version=2024-10-21`."""
     price_id: str | None = None
     """The provider's id in the price book."""
     timeouts: Timeouts = Timeouts()

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 
 from chatvault.config.schema import ProviderConfig
+from chatvault.providers.faces import root_of
 from chatvault.providers.ollama import ollama_url
-from chatvault.providers.rows import ROWS, ProviderRow
+from chatvault.providers.row import ProviderRow
+from chatvault.providers.rows import ROWS
 
 _HOLE = re.compile(r"\{([A-Z0-9_]+)\}")
 
@@ -19,10 +21,12 @@ def discover(environ: Mapping[str, str]) -> dict[str, ProviderConfig]:
 def key_of(row: ProviderRow, name: str, environ: Mapping[str, str]) -> str | None:
     """The credential that the environment holds for a provider; for one without a row of its own
     `<NAME>_API_KEY`."""
-    for variable in key_variables(row, name):
-        if key := environ.get(variable, "").strip():
-            return key
-    return None
+    return _first(key_variables(row, name), environ)
+
+
+def bearer_of(row: ProviderRow, environ: Mapping[str, str]) -> str | None:
+    """The token that the environment holds in place of a key."""
+    return _first(row.bearer_env, environ)
 
 
 def key_variables(row: ProviderRow, name: str) -> tuple[str, ...]:
@@ -37,14 +41,20 @@ def base_url_of(row: ProviderRow, name: str, environ: Mapping[str, str]) -> str 
         return said
     if row.name == "ollama":
         return f"{ollama_url(environ)}/v1"
-    if row.base_url is None or missing(row, environ):
+    if row.address is None or missing(row, environ):
         return None
-    return _HOLE.sub(lambda hole: environ[hole[1]].strip(), row.base_url)
+    return _HOLE.sub(lambda hole: environ[hole[1]].strip(), row.address)
+
+
+def needs_key(row: ProviderRow, url: str | None) -> bool:
+    """Whether a provider at that address asks for a credential; at an address of the operator's own (a proxy,
+    a stand-in) it may not."""
+    return row.key_required and (url is None or row.root is None or root_of(row, url) == row.root)
 
 
 def missing(row: ProviderRow, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The variables that a row's base URL needs and the environment does not hold."""
-    return tuple(hole for hole in _HOLE.findall(row.base_url or "") if not environ.get(hole, "").strip())
+    return tuple(hole for hole in _HOLE.findall(row.address or "") if not environ.get(hole, "").strip())
 
 
 def _found(row: ProviderRow, environ: Mapping[str, str]) -> ProviderConfig | None:
@@ -53,11 +63,15 @@ def _found(row: ProviderRow, environ: Mapping[str, str]) -> ProviderConfig | Non
     said = bool(environ.get(row.base_url_env, "").strip())
     key = key_of(row, row.name, environ)
     url = base_url_of(row, row.name, environ)
-    # A key alone does not say that a server of one's own runs; a URL alone says enough, since it may ask for
-    # no key.
-    if url is None or not (said or (key is not None and not row.local)):
+    signed = key is not None or bearer_of(row, environ) is not None
+    # A key alone does not say that a server of one's own runs; a URL alone says enough where no key is asked.
+    if url is None or not ((said or not row.local) if signed else (said and not needs_key(row, url))):
         return None
     return ProviderConfig(kind=row.name, base_url=url, api_key=key)
+
+
+def _first(variables: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
+    return next(filter(None, (environ.get(variable, "").strip() for variable in variables)), None)
 
 
 def _upper(name: str) -> str:

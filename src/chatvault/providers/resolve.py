@@ -2,8 +2,6 @@
 with them."""
 
 import difflib
-import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -13,19 +11,15 @@ from chatvault.config.schema import Config, PriceConfig, ProviderConfig
 from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 from chatvault.core.errors import OperatorError
 from chatvault.core.money import pico
-from chatvault.providers.discover import base_url_of, discover, key_of, key_variables, missing
-from chatvault.providers.proxies import proxy_for
-from chatvault.providers.rows import ROWS, ProviderRow
+from chatvault.providers.account import merged
+from chatvault.providers.discover import discover
+from chatvault.providers.row import ProviderRow
+from chatvault.providers.rows import FAKE, ROWS
 
-FAKE = "fake"
 FAKE_RATES = {"input": 1_000_000, "cached": 250_000, "output": 4_000_000}
 """What the simulated provider's models cost, in pico-dollars a token (1 $ and 4 $ a million): made up, so
 that costs show."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?|unix:/[!-~]+")
-_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _MILLION = 1_000_000
 
 
@@ -59,7 +53,12 @@ def resolve(
     accounts = _accounts(config, environ, ollama, fake_url)
     providers = {}
     for name, account in accounts.items():
-        found = _provider(name, account, environ)
+        row = ROWS.get(account.kind)
+        found = (
+            merged(name, account, row, environ)
+            if row is not None
+            else [f"kind: there is no kind {account.kind!r}{_nearest(account.kind, ROWS)}"]
+        )
         if isinstance(found, ProviderSnapshot):
             providers[name] = found
         else:
@@ -84,7 +83,7 @@ def resolve(
         known={
             name: known
             for name, provider in providers.items()
-            if (known := ROWS[provider.kind].models or tuple(models(provider.price_id)))
+            if (known := _known(ROWS[provider.kind], models))
         },
         default_provider=config.default_provider or _default(providers),
         prices=prices,
@@ -115,95 +114,8 @@ def _kind(name: str, said: ProviderConfig) -> str:
     return name if said.kind == "openai-compatible" and name in ROWS else said.kind
 
 
-def _provider(name: str, account: ProviderConfig, environ: Mapping[str, str]) -> ProviderSnapshot | list[str]:
-    """The account merged with its row, or what is wrong with it."""
-    row = ROWS.get(account.kind)
-    if row is None:
-        return [f"kind: there is no kind {account.kind!r}{_nearest(account.kind, ROWS)}"]
-    problems = []
-    if not _NAME.fullmatch(name):
-        problems.append("a provider's name is letters, digits, `.`, `_`, `-`, 64 at most")
-    base_url = _base_url(name, account, row, environ, problems)
-    headers = _headers(name, account, row, environ, problems)
-    if account.ca_file is not None:
-        problems += _certificates(account.ca_file)
-    proxy, wrong = proxy_for(account.proxy, base_url or "", environ)
-    if wrong is not None:
-        problems.append(wrong)
-    if problems or base_url is None:
-        return problems
-    return ProviderSnapshot(
-        name=name,
-        kind=row.name,
-        base_url=base_url,
-        headers=headers,
-        dialects=row.dialects,
-        price_id=row.price_id,
-        timeouts=account.timeouts,
-        ca_file=account.ca_file,
-        proxy=proxy or None,
-        stream_usage=row.stream_usage if account.stream_usage is None else account.stream_usage,
-        free=row.local,
-    )
-
-
-def _base_url(
-    name: str, account: ProviderConfig, row: ProviderRow, environ: Mapping[str, str], problems: list[str]
-) -> str | None:
-    url = account.base_url or base_url_of(row, name, environ)
-    if url is None and row.name == FAKE:
-        problems.append("base_url: the simulated provider does not run; set where it listens")
-    elif url is None and missing(row, environ):
-        problems.append(
-            f"base_url: set {' and '.join(missing(row, environ))} in the environment, or base_url"
-        )
-    elif url is None:
-        problems.append("base_url: needed, as in http://127.0.0.1:8000/v1")
-    elif not _URL.fullmatch(url) or "?" in url or "#" in url or _bad_port(url):
-        problems.append(
-            f"base_url: {url!r} is no URL; write http(s)://host[:port]/path or unix:/socket:/path"
-        )
-        return None
-    return url.rstrip("/") if url is not None else None
-
-
-def _bad_port(url: str) -> bool:
-    port = re.match(r"https?://(?:\[[^]]*\]|[^:/]*):(\d+)", url)
-    return port is not None and not 0 < int(port[1]) < 65536
-
-
-def _headers(
-    name: str, account: ProviderConfig, row: ProviderRow, environ: Mapping[str, str], problems: list[str]
-) -> dict[str, str]:
-    """The headers of every call, the credential among them. Values are never shown: they may be secret."""
-    headers = {}
-    for field, value in account.headers.items():
-        if not _FIELD.fullmatch(field) or not _VALUE.fullmatch(value) or value != value.strip():
-            problems.append(f"headers.{field}: not a header that HTTP can carry")
-        headers[field.lower()] = value
-    key = account.api_key or key_of(row, name, environ)
-    if row.auth_header in headers:
-        return headers
-    if key is not None:
-        if not re.fullmatch(r"[!-~]+", key):
-            problems.append(
-                "api_key: has a character that no key has (a blank, a line end, a quote that is not ASCII?)"
-            )
-        headers[row.auth_header] = row.auth_format.format(key=key)
-    elif row.key_required and (account.base_url is None or account.base_url == row.base_url):
-        variables = " or ".join(key_variables(row, name))
-        problems.append(f"api_key: needed; set {variables} in the environment or .env, or api_key")
-    return headers
-
-
-def _certificates(file: str) -> list[str]:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
-    except ssl.SSLError:
-        return [f"ca_file: {file} holds no certificate in PEM"]
-    except OSError as error:
-        return [f"ca_file: {file}: {error.strerror}"]
-    return []
+def _known(row: ProviderRow, models: Callable[[str | None], Sequence[str]]) -> tuple[str, ...]:
+    return row.models or (() if row.deployed else tuple(models(row.price_id)))
 
 
 def _default(providers: Mapping[str, ProviderSnapshot]) -> str | None:

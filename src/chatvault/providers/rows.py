@@ -1,7 +1,9 @@
 """The provider table: where each provider listens, how a call to it is signed, and what is odd about it."""
 
-import msgspec
+from chatvault.providers.azure import KIND as AZURE
+from chatvault.providers.row import FaceRow, ProviderRow
 
+FAKE = "fake"
 OPENAI_DIALECTS = ("openai.chat", "openai.responses", "openai.completions", "openai.embeddings")
 CHAT = ("openai.chat",)
 CHAT_EMBED = ("openai.chat", "openai.embeddings")
@@ -9,42 +11,67 @@ CHAT_COMPLETE = ("openai.chat", "openai.completions")
 CHAT_RESPOND = ("openai.chat", "openai.responses")
 
 
-class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider that needs no code of its own. What the configuration says of an account holds over its
-    row."""
-
-    name: str
-    base_url: str | None = None
-    """With its version (`.../v1`). `{NAME}` stands for a variable of the environment that has to be set.
-    None: the operator has to say it."""
-    base_url_env: str
-    """As the provider's own library names it, where it has one."""
-    key_env: tuple[str, ...] = ()
-    """The first that is set holds the credential."""
-    key_required: bool = True
-    auth_header: str = "authorization"
-    auth_format: str = "Bearer {key}"
-    dialects: tuple[str, ...] = OPENAI_DIALECTS
-    """What the provider documents."""
-    docs: str
-    price_id: str | None = None
-    """Its id in the price book; None where the book does not know it."""
-    stream_usage: bool = True
-    """Whether it takes `stream_options.include_usage`."""
-    local: bool = False
-    """Runs on the operator's own machines: a call costs nothing."""
-    models: tuple[str, ...] = ()
-    """Models it has, where the price book says nothing of it."""
+def _anthropic(path: str, auth_header: str = "authorization") -> FaceRow:
+    """Anthropic's messages. Others than Anthropic take the credential as they take it elsewhere."""
+    return FaceRow(
+        dialects=("anthropic.messages",),
+        path=path,
+        auth_header=auth_header,
+        auth_format="Bearer {key}" if auth_header == "authorization" else "{key}",
+        headers={"anthropic-version": "2023-06-01"},
+    )
 
 
-def _remote(name: str, base_url: str, docs: str, **facts: object) -> ProviderRow:
-    upper = name.upper()
-    defaults = {"base_url_env": f"{upper}_BASE_URL", "key_env": (f"{upper}_API_KEY",), "price_id": None}
-    return msgspec.convert(defaults | {"name": name, "base_url": base_url, "docs": docs} | facts, ProviderRow)
+def _remote(
+    name: str,
+    root: str | None,
+    docs: str,
+    *,
+    dialects: tuple[str, ...] = OPENAI_DIALECTS,
+    faces: dict[str, FaceRow] | None = None,
+    base_url_env: str | None = None,
+    key_env: tuple[str, ...] | None = None,
+    bearer_env: tuple[str, ...] = (),
+    price_id: str | None = None,
+    stream_usage: bool = True,
+    rooted: bool = False,
+    deployed: bool = False,
+    local: bool = False,
+) -> ProviderRow:
+    """`dialects` are OpenAI's at the root; `faces` are for all others."""
+    return ProviderRow(
+        name=name,
+        root=root,
+        faces=faces or {"openai": FaceRow(dialects=dialects)},
+        rooted=rooted,
+        base_url_env=base_url_env or f"{name.upper()}_BASE_URL",
+        key_env=(f"{name.upper()}_API_KEY",) if key_env is None else key_env,
+        bearer_env=bearer_env,
+        key_required=not local,
+        docs=docs,
+        price_id=price_id,
+        stream_usage=stream_usage,
+        local=local,
+        deployed=deployed,
+    )
 
 
-def _local(name: str, base_url: str, docs: str, **facts: object) -> ProviderRow:
-    return _remote(name, base_url, docs, local=True, key_required=False, **facts)
+def _local(
+    name: str,
+    root: str,
+    docs: str,
+    *,
+    dialects: tuple[str, ...] = OPENAI_DIALECTS,
+    faces: dict[str, FaceRow] | None = None,
+) -> ProviderRow:
+    return _remote(name, root, docs, dialects=dialects, faces=faces, local=True)
+
+
+def _both(
+    anthropic: FaceRow, path: str = "/v1", dialects: tuple[str, ...] = OPENAI_DIALECTS
+) -> dict[str, FaceRow]:
+    """OpenAI's dialects below `path`, and Anthropic's beside them."""
+    return {"openai": FaceRow(dialects=dialects, path=path), "anthropic": anthropic}
 
 
 _ROWS = (
@@ -55,16 +82,65 @@ _ROWS = (
         price_id="openai",
     ),
     _remote(
+        "anthropic",
+        "https://api.anthropic.com",
+        "https://platform.claude.com/docs/en/api/overview",
+        # Its OpenAI endpoint is left out: meant to test and compare models, and not production-ready.
+        # https://platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk (2026-11)
+        faces={"anthropic": _anthropic("/v1", "x-api-key")},
+        rooted=True,
+        bearer_env=("ANTHROPIC_AUTH_TOKEN",),
+        price_id="anthropic",
+    ),
+    _remote(
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        "https://ai.google.dev/api",
+        faces={
+            "gemini": FaceRow(
+                dialects=("gemini.generate", "gemini.embed"),
+                path="/v1beta",
+                auth_header="x-goog-api-key",
+                auth_format="{key}",
+            ),
+            # https://ai.google.dev/gemini-api/docs/openai (2026-11)
+            "openai": FaceRow(dialects=CHAT_EMBED, path="/v1beta/openai"),
+        },
+        rooted=True,
+        base_url_env="GOOGLE_GEMINI_BASE_URL",
+        key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        price_id="google",
+    ),
+    _remote(
+        AZURE,
+        None,
+        "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
+        faces={
+            "openai": FaceRow(
+                dialects=OPENAI_DIALECTS, path="/openai/v1", auth_header="api-key", auth_format="{key}"
+            )
+        },
+        rooted=True,
+        base_url_env="AZURE_OPENAI_ENDPOINT",
+        key_env=("AZURE_OPENAI_API_KEY",),
+        bearer_env=("AZURE_OPENAI_AD_TOKEN",),
+        price_id="azure",
+        deployed=True,
+    ),
+    _remote(
         "deepseek",
-        "https://api.deepseek.com/v1",
+        "https://api.deepseek.com",
         "https://api-docs.deepseek.com/",
-        dialects=CHAT_COMPLETE,
+        # https://api-docs.deepseek.com/guides/anthropic_api (2026-11)
+        faces=_both(_anthropic("/anthropic/v1", "x-api-key"), dialects=CHAT_COMPLETE),
         price_id="deepseek",
     ),
     _remote(
         "openrouter",
-        "https://openrouter.ai/api/v1",
+        "https://openrouter.ai/api",
         "https://openrouter.ai/docs/api-reference/overview",
+        # https://www.developersdigest.tech/reference/api-compatibility/openrouter (2026-11)
+        faces=_both(_anthropic("/v1")),
         price_id="openrouter",
     ),
     _remote(
@@ -149,23 +225,27 @@ _ROWS = (
     ),
     _remote(
         "moonshot",
-        "https://api.moonshot.ai/v1",
+        "https://api.moonshot.ai",
         "https://platform.moonshot.ai/docs/api/chat",
-        dialects=CHAT,
+        # https://platform.moonshot.ai/docs/guide/agent-support (2026-11)
+        faces=_both(_anthropic("/anthropic/v1"), dialects=CHAT),
         price_id="moonshotai",
     ),
     _remote(
         "zai",
-        "https://api.z.ai/api/paas/v4",
+        "https://api.z.ai/api",
         "https://docs.z.ai/api-reference/introduction",
-        dialects=CHAT,
+        # https://docs.z.ai/devpack/tool/claude (2026-11)
+        faces=_both(_anthropic("/anthropic/v1"), "/paas/v4", CHAT),
         price_id="zai",
     ),
     _remote(
         "dashscope",
         # The international endpoint; https://dashscope.aliyuncs.com/compatible-mode/v1 serves China.
-        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "https://dashscope-intl.aliyuncs.com",
         "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        # https://www.alibabacloud.com/help/en/model-studio/claude-code (2026-02)
+        faces=_both(_anthropic("/apps/anthropic/v1", "x-api-key"), "/compatible-mode/v1"),
     ),
     _remote(
         "sambanova",
@@ -175,10 +255,11 @@ _ROWS = (
     ),
     _remote(
         "vercel",
-        "https://ai-gateway.vercel.sh/v1",
+        "https://ai-gateway.vercel.sh",
         "https://vercel.com/docs/ai-gateway/openai-compat",
+        # https://vercel.com/docs/ai-gateway/anthropic-compat (2026-11)
+        faces=_both(_anthropic("/v1"), dialects=("openai.chat", "openai.responses", "openai.embeddings")),
         key_env=("AI_GATEWAY_API_KEY",),
-        dialects=("openai.chat", "openai.responses", "openai.embeddings"),
     ),
     _remote(
         "github",
@@ -197,30 +278,59 @@ _ROWS = (
         dialects=("openai.chat", "openai.responses", "openai.embeddings"),
         price_id="cloudflare",
     ),
-    _local("ollama", "http://127.0.0.1:11434/v1", "https://docs.ollama.com/api/openai-compatibility"),
-    _local("lmstudio", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat"),
+    _local(
+        "ollama",
+        "http://127.0.0.1:11434",
+        "https://docs.ollama.com/api",
+        faces={
+            # https://docs.ollama.com/api/openai-compatibility (2026-11)
+            "openai": FaceRow(dialects=OPENAI_DIALECTS, path="/v1"),
+            "ollama": FaceRow(dialects=("ollama.chat", "ollama.embed")),
+            # https://docs.ollama.com/api/anthropic-compatibility (2026-11)
+            "anthropic": _anthropic("/v1"),
+        },
+    ),
+    _local(
+        "lmstudio",
+        "http://127.0.0.1:1234",
+        "https://lmstudio.ai/docs/developer/openai-compat",
+        # https://lmstudio.ai/docs/developer/anthropic-compat (2026-11)
+        faces=_both(_anthropic("/v1")),
+    ),
     _local(
         "llamacpp",
-        "http://127.0.0.1:8080/v1",
+        "http://127.0.0.1:8080",
         "https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+        # https://huggingface.co/blog/ggml-org/anthropic-messages-api-in-llamacpp (2026-01)
+        faces=_both(_anthropic("/v1")),
     ),
     _local(
         "vllm",
-        "http://127.0.0.1:8000/v1",
+        "http://127.0.0.1:8000",
         "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        # https://docs.vllm.ai/en/stable/serving/integrations/claude_code/ (2026-11)
+        faces=_both(_anthropic("/v1")),
     ),
-    _local("sglang", "http://127.0.0.1:30000/v1", "https://docs.sglang.ai/basic_usage/openai_api.html"),
+    _local(
+        "sglang",
+        "http://127.0.0.1:30000",
+        "https://docs.sglang.ai/basic_usage/openai_api.html",
+        # https://docs.sglang.io/docs/basic_usage/anthropic_api (2026-11)
+        faces=_both(_anthropic("/v1")),
+    ),
     _local("localai", "http://127.0.0.1:8080/v1", "https://localai.io/features/"),
     _local("llamafile", "http://127.0.0.1:8080/v1", "https://github.com/mozilla-ai/llamafile"),
     _local("jan", "http://127.0.0.1:1337/v1", "https://jan.ai/docs/api-server", dialects=CHAT_COMPLETE),
     ProviderRow(
         name="openai-compatible",
+        faces={"openai": FaceRow(dialects=OPENAI_DIALECTS)},
         base_url_env="",
         key_required=False,
         docs="https://platform.openai.com/docs/api-reference",
     ),
     ProviderRow(
-        name="fake",
+        name=FAKE,
+        faces={"openai": FaceRow(dialects=OPENAI_DIALECTS)},
         base_url_env="",
         key_required=False,
         docs="docs/configuration.md",
