@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from chatvault.core.errors import ClientError
+from chatvault.wire.anthropic.answer_text import NAMES
 from chatvault.wire.anthropic.blocks_reader import read_content
 from chatvault.wire.anthropic.names import ME
-from chatvault.wire.anthropic.output import read_output
+from chatvault.wire.anthropic.output import answer_of, read_output
 from chatvault.wire.anthropic.thinking import read_thinking
 from chatvault.wire.anthropic.tools import read_choice, read_tool
-from chatvault.wire.hub.conversation import Conversation, Message, Role
+from chatvault.wire.hub.conversation import Conversation, Message, Role, Tool
 from chatvault.wire.openai.tolerant import (
     Values,
     decode_request,
@@ -58,6 +59,16 @@ def read_conversation(body: bytes, *, model: str | None = None, stream: bool | N
     extra |= {f"output_config.{name}": raw(value) for name, value in config.items() if value is not None}
     tools = tuple(read_tool(value, index) for index, value in enumerate(take_list(rest, "tools") or ()))
     choice, parallel = read_choice(rest, extra)
+    asked = next((tool for tool in tools if isinstance(tool, Tool) and tool.name in NAMES), None)
+    if asked is not None:
+        # A request that we wrote: what stands in for the form of an answer becomes that again.
+        tools = tuple(tool for tool in tools if tool is not asked)
+        output = answer_of(asked)
+        choice = (
+            None
+            if choice is not None and (choice.mode == "required" or choice.name == asked.name)
+            else choice
+        )
     streamed = take_truth(rest, "stream")
     return Conversation(
         model=model,

@@ -5,7 +5,7 @@ from typing import Final
 from chatvault.wire.anthropic.conversation_reader import TIERS_WRITTEN
 from chatvault.wire.anthropic.models import ModelFacts, model_facts
 from chatvault.wire.anthropic.names import ME
-from chatvault.wire.anthropic.output import AnswerTool, answer_tool, native
+from chatvault.wire.anthropic.output import AnswerTool, answer_tool, native_form, own_form
 from chatvault.wire.anthropic.thinking import Thinking, write_thinking
 from chatvault.wire.anthropic.tools import write_choice, write_tools
 from chatvault.wire.anthropic.turns import Turns, own_messages
@@ -29,13 +29,13 @@ def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
     else:
         turns = Turns(conversation, facts, dropped)
         put(out, system=turns.system or None, messages=turns.messages)
-    form, answer = _form(conversation, facts)
     tools = write_tools(conversation, facts, dropped)
     choice = write_choice(conversation, tools=bool(tools), dropped=dropped)
     forced = choice is not None and choice["type"] in ("any", "tool")
     thinking = write_thinking(conversation, facts, forced=forced, dropped=dropped)
+    form, answer = _form(conversation, facts, thinking, dropped)
     if answer is not None:
-        choice = _answered(choice, answer, tools=bool(tools), thinking=thinking.config is not None)
+        choice = _answered(choice, answer, tools=bool(tools), thinking=thinking.on)
         tools.append(answer.tool)
     put(out, tools=tools or None, tool_choice=choice, thinking=thinking.config)
     config: Values = {}
@@ -54,14 +54,24 @@ def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
     return encode(out)
 
 
-def _form(conversation: Conversation, facts: ModelFacts) -> tuple[Values | None, AnswerTool | None]:
+def _form(
+    conversation: Conversation, facts: ModelFacts, thinking: Thinking, dropped: Dropped
+) -> tuple[Values | None, AnswerTool | None]:
     """The native form of the answer, or the tool that stands in for it."""
     output = conversation.output
     if output is None or output.kind == "text":
         return None, None
-    own = conversation.origin == ME
-    form = native(output, own=own) if own or facts.structured else None
-    return (form, None) if form is not None else (None, answer_tool(output))
+    path = field_path(conversation.origin, "output")
+    form: Values | None = None
+    if conversation.origin == ME:
+        form = own_form(output)
+    elif facts.structured:
+        form = native_form(output, path, dropped, close=thinking.on)
+    if form is not None:
+        return form, None
+    if output.strict:
+        dropped.add(f"{path}.strict")
+    return None, answer_tool(output)
 
 
 def _answered(choice: Values | None, answer: AnswerTool, *, tools: bool, thinking: bool) -> Values:
@@ -92,7 +102,7 @@ def _sampling(conversation: Conversation, out: Values, thinking: Thinking, dropp
     if temperature is not None and temperature > 1:
         dropped.add(field_path(origin, "temperature"))
         temperature = 1
-    if thinking.config is not None and thinking.config["type"] != "disabled":
+    if thinking.on:
         # Thinking takes the default temperature, no top_k, and a top_p of 0.95 or more
         # (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#feature-compatibility, seen
         # 2026-11).

@@ -7,14 +7,16 @@ The native form takes a part of JSON Schema only, and wants every object closed
 accepts; what cannot be closed goes the way of a tool, whose schema may be any.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from chatvault.wire.anthropic.names import ANSWER_TOOL, WRAPPED, WRAPPED_ANSWER_TOOL
-from chatvault.wire.hub.conversation import Output
-from chatvault.wire.openai.tolerant import Values, decode, raw, take_object
+from chatvault.wire.hub.conversation import Output, Tool
+from chatvault.wire.hub.dropped import Dropped
+from chatvault.wire.openai.tolerant import Values, decode, object_of, raw, take_object
 
 _PLAIN: Final = frozenset(
     ("type", "required", "enum", "const", "title", "description", "default", "$schema", "$id", "$ref")
@@ -22,6 +24,11 @@ _PLAIN: Final = frozenset(
 _FORMATS: Final = frozenset(
     ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 )
+
+
+_ORDER: Final = "Give the final answer by calling this tool; its input is the answer."
+_NAMED: Final = "Its kind: "
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class AnswerTool(msgspec.Struct, frozen=True, gc=False):
@@ -36,53 +43,99 @@ def read_output(
     older = rest.get("output_format") is not None
     path = "output_format" if older else "output_config.format"
     whole = rest if older else config
-    name = "output_format" if older else "format"
-    value = whole.get(name)
-    found = take_object(whole, name, "" if older else "output_config.")
+    key = "output_format" if older else "format"
+    value = whole.get(key)
+    found = take_object(whole, key, "" if older else "output_config.")
     if found is None:
         return None, {}
     if found.get("type") != "json_schema" or not isinstance(found.get("schema"), dict):
         extra[path] = raw(value)
         return None, {}
-    extra |= {f"{path}.{key}": raw(each) for key, each in found.items() if key not in ("type", "schema")}
-    return Output(kind="json_schema", schema=raw(found["schema"])), {
-        "output_format": raw(value)
-    } if older else {}
+    extra |= {f"{path}.{each}": raw(found[each]) for each in found if each not in ("type", "schema")}
+    schema = object_of(found["schema"])
+    title = schema.get("title")
+    name = title if isinstance(title, str) and _NAME.fullmatch(title) else None
+    # The native form binds the model; whoever takes it over may only demand that of a complete schema.
+    output = Output(kind="json_schema", name=name, schema=raw(schema), strict=_complete(schema) or None)
+    return output, {"output_format": raw(value)} if older else {}
 
 
-def native(output: Output, *, own: bool) -> Values | None:
-    """The native form; None where the schema is not of the kind it takes. What comes from this dialect is not
-    judged.
+def _complete(schema: object) -> bool:
+    """Whether all objects in a schema are closed and require all their members, as strict schemas of OpenAI's
+    do (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas, seen 2026-11).
+    """
+    if isinstance(schema, list):
+        return all(map(_complete, schema))
+    if not isinstance(schema, dict):
+        return True
+    members = schema.get("properties")
+    if isinstance(members, dict):
+        required = schema.get("required")
+        named = set(required) if isinstance(required, list) else set()
+        if schema.get("additionalProperties") is not False or members.keys() - named:
+            return False
+    elif schema.get("type") == "object":
+        return False
+    return all(map(_complete, schema.values()))
+
+
+def own_form(output: Output) -> Values | None:
+    """The native form of what came in this dialect: as it was."""
+    if output.kind != "json_schema" or output.schema is None:
+        return None
+    return {"type": "json_schema", "schema": output.schema}
+
+
+def native_form(output: Output, path: str, dropped: Dropped, *, close: bool) -> Values | None:
+    """The native form; None where the schema is not of the kind it takes. `close`: it may be closed for that,
+    since nothing else would bind the model.
     """
     if output.kind != "json_schema" or output.schema is None:
         return None
     schema = decode(bytes(output.schema))
-    if not own:
-        closed = closed_schema(schema)
-        if closed is None:
-            return None
-        if output.name and "title" not in closed:
-            closed["title"] = output.name
-        if output.description and "description" not in closed:
-            closed["description"] = output.description
-        schema = closed
-    return {"type": "json_schema", "schema": schema}
+    closed = closed_schema(schema)
+    if closed is None or not (close or output.strict or closed == schema):
+        return None
+    labels = (("name", output.name, "title"), ("description", output.description, "description"))
+    for label, value, member in labels:
+        if value and closed.setdefault(member, value) != value:
+            dropped.add(f"{path}.{label}")
+    return {"type": "json_schema", "schema": closed}
 
 
 def answer_tool(output: Output) -> AnswerTool:
     """The tool whose input is the answer."""
     schema: object = decode(bytes(output.schema)) if output.schema is not None else {"type": "object"}
-    words = [
-        "Give the final answer by calling this tool; its input is the answer.",
-        output.name,
-        output.description,
-    ]
-    description = "\n".join(word for word in words if word)
+    words = _ORDER
+    if output.kind == "json_schema":
+        words += f"\n{_NAMED}{output.name or ''}\n{output.description or ''}"
     name = ANSWER_TOOL
     if not (isinstance(schema, dict) and schema.get("type") == "object"):
         name = WRAPPED_ANSWER_TOOL
         schema = {"type": "object", "properties": {WRAPPED: schema}, "required": [WRAPPED]}
-    return AnswerTool({"name": name, "description": description, "input_schema": schema}, name)
+    tool: Values = {"name": name, "description": words, "input_schema": schema}
+    if output.strict is False:
+        tool["strict"] = False
+    return AnswerTool(tool, name)
+
+
+def answer_of(tool: Tool) -> Output:
+    """What an answer's tool stands for."""
+    words = (tool.description or "").removeprefix(_ORDER).removeprefix("\n")
+    if not words.startswith(_NAMED):
+        return Output(kind="json_object")
+    name, _, description = words.removeprefix(_NAMED).partition("\n")
+    schema = object_of(decode(bytes(tool.schema))) if tool.schema is not None else {}
+    asked: object = schema
+    if tool.name == WRAPPED_ANSWER_TOOL:
+        asked = object_of(schema.get("properties")).get(WRAPPED)
+    return Output(
+        kind="json_schema",
+        name=name or None,
+        description=description or None,
+        schema=raw(asked),
+        strict=tool.strict,
+    )
 
 
 def closed_schema(schema: object) -> Values | None:

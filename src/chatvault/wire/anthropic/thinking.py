@@ -31,6 +31,10 @@ class Thinking(msgspec.Struct, frozen=True, gc=False):
     effort: str | None = None
     budget: int = 0
 
+    @property
+    def on(self) -> bool:
+        return self.config is not None and self.config["type"] != "disabled"
+
 
 def read_thinking(rest: Values, config: Values, extra: Extra) -> Reasoning | None:
     """Takes `thinking` out of the request and `effort` out of its `output_config`."""

@@ -136,7 +136,7 @@ def _tool(tool: Tool, facts: ModelFacts, path: str, dropped: Dropped, *, own: bo
         fit = facts.structured and closed_schema(schema) is not None
         if tool.strict and not fit:
             dropped.add(f"{path}.strict")
-        put(out, strict=True if tool.strict and fit else None)
+        put(out, strict=tool.strict if fit or (facts.structured and not tool.strict) else None)
         schema = {"type": "object", "properties": {}} if schema is None else _with_type(schema)
     put(out, input_schema=schema, cache_control=cache_control(tool.cache))
     if tool.origin == ME:
@@ -189,12 +189,12 @@ def write_choice(conversation: Conversation, *, tools: bool, dropped: Dropped) -
         if choice is not None and choice.mode in ("required", "named"):
             dropped.add(field_path(conversation.origin, "tool_choice"))
         return None
-    if choice is None and (parallel is None or (parallel and not own)):
+    if choice is None and parallel is None:
         return None
     mode = choice.mode if choice is not None else "auto"
     out: Values = {"type": _CHOICES[mode]}
     put(out, name=choice.name if choice is not None else None)
-    if parallel is not None and mode != "none" and (own or not parallel):
+    if parallel is not None and mode != "none":
         out["disable_parallel_tool_use"] = not parallel
     return out
 
