@@ -61,6 +61,6 @@ async def test_a_version_of_the_v1_path() -> None:
     provider = ProviderSnapshot(
         name="a", kind="azure", base_url="http://127.0.0.1:9/openai/v1", query="api-version=preview"
     )
-    upstream = Upstream(provider, Contexts())
+    upstream = Upstream(provider, "openai", Contexts())
     target = upstream.target(b"/v1/chat/completions", b"?key=secret", "m")
     assert target == b"/openai/v1/chat/completions?api-version=preview"
