@@ -163,3 +163,31 @@ def test_a_worker_needs_neither_the_package_nor_pydantic() -> None:
         "sys.exit(bool({'genai_prices', 'pydantic', 'yaml'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+
+
+def test_facts_of_models(book: PriceBook) -> None:
+    fast = book.facts("lab", "FAST-2")
+    assert fast is not None
+    assert (fast.id, fast.name, fast.context_window, fast.deprecated) == ("fast", None, 8_000, False)
+    old = book.facts("lab", "old")
+    assert old is not None
+    assert (old.context_window, old.deprecated) == (None, True)
+    loaf = book.facts("lab", "loaf")  # of the fallback
+    assert loaf is not None
+    assert loaf.id == "loaf"
+    assert book.facts("lab", "unheard-of") is None
+    assert book.facts(None, "fast") is None
+    assert book.facts("nobody", "fast") is None
+    assert book.facts("lab", "fast-" + "x" * 300) is None
+
+
+def test_facts_of_real_models() -> None:
+    book = PriceBook()
+    claude = book.facts("anthropic", "claude-sonnet-4-5-20250929")
+    assert claude is not None
+    assert claude.context_window is not None
+    assert claude.context_window >= 200_000
+    assert claude.name == "Claude Sonnet 4.5"
+    gemini = book.facts("google", "gemini-2.5-flash")
+    assert gemini is not None
+    assert gemini.context_window == 1_048_576

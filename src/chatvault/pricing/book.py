@@ -67,6 +67,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     terms: tuple[Term, ...]
     context_window: int | None = None
     deprecated: bool = False
+    name: str | None = None
+    """For people; None where it says no more than the id."""
 
     def term(self, at_us: int) -> Term:
         for term in reversed(self.terms):
@@ -84,6 +86,19 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
             start = at_us // DAY_US * DAY_US
             return start, start + DAY_US
         return -FOREVER_US, FOREVER_US
+
+
+class ModelFacts(msgspec.Struct, frozen=True):
+    """What is known of a model beside its price. What the book does not say, it does not know: output limits,
+    modalities, tools, dates."""
+
+    id: str
+    """In the book: a name that a client asks for may say more (a date, a variant)."""
+    name: str | None
+    """For people."""
+    context_window: int | None
+    """Tokens of input and output together."""
+    deprecated: bool
 
 
 class Shelf(msgspec.Struct, frozen=True, array_like=True):
@@ -151,6 +166,15 @@ class PriceBook:
         """The ids of the models that a provider is known to serve and has not retired."""
         shelf = self._shelf(provider_id) if provider_id is not None else None
         return tuple(entry.id for entry in shelf.entries if not entry.deprecated) if shelf is not None else ()
+
+    def facts(self, provider_id: str | None, model: str) -> ModelFacts | None:
+        """What is known of a model of a provider, by its id in the book; None for a model it does not know."""
+        if provider_id is None or len(model) > MAX_NAME:
+            return None
+        entry = self._find(provider_id, model.lower())
+        if entry is None:
+            return None
+        return ModelFacts(entry.id, entry.name, entry.context_window, entry.deprecated)
 
     def _look_up(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> _Held:
         rates = self._overrides.get(f"{provider_name}/{model}", self._overrides.get(f"{provider_name}/*"))

@@ -95,7 +95,8 @@ def _entry(provider_id: str, model: ModelInfo) -> Entry:
     prices = model.prices if isinstance(model.prices, list) else [ConditionalPrice(prices=model.prices)]
     free = model.id.endswith(":free") or (provider_id, model.id) in FREE
     terms = tuple(_term(f"{provider_id}/{model.id}", price, free) for price in prices)
-    return Entry(model.id, _clause(model.match), terms, model.context_window, bool(model.deprecated))
+    name = model.name if model.name and model.name.lower() != model.id.lower() else None
+    return Entry(model.id, _clause(model.match), terms, model.context_window, bool(model.deprecated), name)
 
 
 def _term(where: str, price: ConditionalPrice, free: bool) -> Term:
