@@ -6,10 +6,15 @@ may tell something new, which a few searches for fixed bytes decide; deltas pass
 fails: what it cannot read it passes on.
 """
 
+import re
+from typing import Final
+
 from chatvault.wire.anthropic.reply import Learner
 from chatvault.wire.openai.reply import Facts
 from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import data_of, events
+
+_ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 
 
 class MessagesTap:
@@ -64,7 +69,7 @@ class MessagesTap:
             if data is None:
                 continue
             self.events += 1
-            failed = b"event: error" in event or b"event:error" in event
+            failed = _ERROR_EVENT.search(event) is not None
             if b"content_block_delta" in data and not failed:
                 self.plain += 1
                 self.plain_size += len(event)
