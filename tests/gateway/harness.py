@@ -27,8 +27,8 @@ from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Time
 from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 from chatvault.fake import FakeProvider
 from chatvault.fake.stats import Stats
-from chatvault.providers.rows import ROWS
 from chatvault.gateway.worker import Worker, WorkerOptions, run
+from chatvault.providers.rows import ROWS
 from tests.fake.raw import Heard, written
 from tests.gateway.feed import Control, control
 from tests.gateway.records import Records

@@ -113,8 +113,7 @@ def _begin(stage: Stage, gateway: OwnGateway, model: str) -> DemoClient:
         f"{made['token_id']}, for one hour",
         "it withers; what is kept of it is a keyed digest, so it is shown once",
     )
-    client = DemoClient(gateway.url, made["token"], model)
-    return client
+    return DemoClient(gateway.url, made["token"], model)
 
 
 def _calls(stage: Stage, client: DemoClient) -> list[tuple[str, str, Said | None]]:

@@ -1,7 +1,7 @@
 """A provider's answer in its dialect, told to the client in the client's own, event by event as they come.
 
-The counterpart of the relays that pass bytes: the same commitment (nothing before the first event), the same endings, the
-same care that a broken answer never looks like a whole one.
+The counterpart of the relays that pass bytes: the same commitment (nothing before the first event), the same
+endings, the same care that a broken answer never looks like a whole one.
 """
 
 import asyncio
@@ -238,6 +238,7 @@ def _cut(provider: str) -> UpstreamError:
 
 def _not_its_dialect(provider: str, dialect: str) -> UpstreamError:
     return UpstreamError(
-        f"The provider '{provider}' answered with something that is not {dialect}. Check its base URL and its kind.",
+        f"The provider '{provider}' answered with something that is not {dialect}. Check its base URL and "
+        "its kind.",
         code="upstream_not_json",
     )

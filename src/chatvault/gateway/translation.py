@@ -1,4 +1,5 @@
-"""A call that is answered in another dialect than it was asked in: through the hub, with a list of what was dropped."""
+"""A call that is answered in another dialect than it was asked in: through the hub, with a list of what was
+dropped."""
 
 from typing import Final
 
@@ -17,7 +18,8 @@ _MAX_SHOWN: Final = 2048
 
 
 class Translation(msgspec.Struct, frozen=True, gc=False):
-    """`asked` and `answering` are the two dialects; `path` is where the provider takes the request, below its base URL."""
+    """`asked` and `answering` are the two dialects; `path` is where the provider takes the request, below its
+    base URL."""
 
     asked: ConversationDialect
     answering: ConversationDialect
@@ -36,8 +38,8 @@ class Translation(msgspec.Struct, frozen=True, gc=False):
 
 
 def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
-    """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None: there is
-    none that the client's can be translated to."""
+    """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None:
+    there is none that the client's can be translated to."""
     if not provider.dialects or asked.dialect in provider.dialects:
         return asked
     if asked.hub is None:
@@ -49,7 +51,8 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
 def translate(
     asked: Speech, answering: Speech, body: Body, *, public: str, target: str, strict: bool
 ) -> Translation:
-    """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried whole."""
+    """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried
+    whole."""
     reader, writer = asked.hub, answering.hub
     assert reader is not None
     assert writer is not None

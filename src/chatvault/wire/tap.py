@@ -9,9 +9,9 @@ from chatvault.wire.openai.reply import Facts
 class Tap(Protocol):
     """Sits beside a stream, reads what tells something new, and never fails.
 
-    `done`: the event that ends this kind of stream was there; `ended`: the model had said all. `events` counts all
-    events; `plain` and `plain_size` those that carried nothing but content, and their bytes; `last` is the latest packet
-    of such.
+    `done`: the event that ends this kind of stream was there; `ended`: the model had said all. `events`
+    counts all events; `plain` and `plain_size` those that carried nothing but content, and their bytes;
+    `last` is the latest packet of such.
     """
 
     @property
