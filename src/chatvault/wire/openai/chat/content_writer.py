@@ -48,8 +48,6 @@ class ContentWriter:
             return None
         if isinstance(part, Text):
             out: Values = {"type": "text", "text": part.text}
-            if part.citations and part.origin != ORIGIN:
-                self._dropped.add(f"{path}.citations")
         elif isinstance(part, Media):
             media = self._media(part, path)
             if media is None:

@@ -5,6 +5,7 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult
 from chatvault.wire.hub.paths import message_path, part_path
+from chatvault.wire.openai.chat.citations import annotation
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.content_writer import ContentWriter, own_extra
 from chatvault.wire.openai.chat.messages import OLD_CALL
@@ -35,12 +36,15 @@ class MessagesWriter:
             placed = [(part, part_path(conversation, at, n)) for n, part in enumerate(message.parts)]
             if message.role != "assistant":
                 written += self._other(message, placed, path)
-            elif written and written[-1]["role"] == "assistant" and not self._own:
-                # What others say in several items is one message here: results have to follow their calls at
-                # once.
-                _join(written[-1], self._assistant(message, placed, path))
             else:
-                written.append(self._assistant(message, placed, path))
+                said = self._assistant(message, placed, path)
+                last = written[-1] if written and written[-1]["role"] == "assistant" else None
+                # What others say in several items is one message here: results have to follow their
+                # calls at once.
+                if last is not None and not self._own and not (last["content"] and said["content"]):
+                    _join(last, said)
+                else:
+                    written.append(said)
         return written
 
     def _other(self, message: Message, placed: Placed, path: str) -> list[Values]:
@@ -118,12 +122,14 @@ class MessagesWriter:
         return out
 
     def _annotate(self, out: Values, shown: Placed) -> None:
-        found = [
-            raw
-            for part, _ in shown
-            if isinstance(part, Text) and part.origin == ORIGIN
-            for raw in part.citations
-        ]
+        found: list[object] = []
+        for part, path in shown:
+            for raw in part.citations if isinstance(part, Text) else ():
+                told = annotation(raw, part.origin or "", len(part.text) if isinstance(part, Text) else 0)
+                if told is not None:
+                    found.append(told)
+                else:
+                    self._dropped.add(f"{path}.citations")
         if found:
             out["annotations"] = found
 
@@ -144,9 +150,7 @@ class MessagesWriter:
 def _join(one: Values, two: Values) -> None:
     for name, value in two.items():
         known = one.get(name)
-        if name == "content" and known and value:
-            one[name] = [*_parts(known), *_parts(value)]
-        elif isinstance(known, list) and isinstance(value, list):
+        if isinstance(known, list) and isinstance(value, list):
             one[name] = [*known, *value]
         elif name == "reasoning_content" and isinstance(known, str):
             one[name] = f"{known}\n\n{value}"
@@ -156,10 +160,6 @@ def _join(one: Values, two: Values) -> None:
         detail["index"] = at
     if not one["content"] and ("tool_calls" in one or "reasoning_content" in one):
         one["content"] = None
-
-
-def _parts(content: object) -> list[object]:
-    return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
 def _think(out: Values, thoughts: list[Thought]) -> None:

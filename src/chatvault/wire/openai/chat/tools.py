@@ -61,7 +61,7 @@ def _tool(value: object, path: str) -> Tool | ServerTool:
         if name is None:
             raise refused(f"{path}.custom.name", "a string")
         description = take_text(said, "description", f"{path}.custom.")
-        extra = unread({**rest, "custom": said or None})
+        extra = unread(rest | {f"custom.{name}": value for name, value in said.items()})
         return Tool(
             name=name,
             description=description,
@@ -85,7 +85,7 @@ def _function(said: Values, rest: Values, path: str, inner: str) -> Tool:
     cache = cache_of(rest)
     description = take_text(said, "description", f"{inner}.")
     strict = take_truth(said, "strict", f"{inner}.")
-    extra = unread({**rest, "function": said or None})
+    extra = unread(rest | {f"function.{name}": value for name, value in said.items()})
     return Tool(
         name=name,
         description=description,
@@ -161,20 +161,28 @@ def write_tools(conversation: Conversation, out: Values, dropped: Dropped, *, ca
 
 def _written(tool: Tool, path: str, dropped: Dropped, *, caches: bool) -> Values:
     extra = dict(tool.extra or {})
+    inner = "custom" if tool.custom else "function"
     if tool.origin not in (ORIGIN, None):
+        format = extra.pop("format", None) if tool.custom and tool.origin == "openai.responses" else None
         for name in extra:
             dropped.add(f"{path}.{name}")
-        extra = {}
-    inner = "custom" if tool.custom else "function"
+        extra = {"custom.format": raw(_format(msgspec.json.decode(format)))} if format is not None else {}
     said: Values = {"name": tool.name}
     put(said, description=tool.description)
     if not tool.custom:
         put(said, parameters=tool.schema, strict=tool.strict)
-    if inner in extra:
-        said.update(msgspec.json.decode(extra.pop(inner), type=dict[str, msgspec.Raw]))
-    out: Values = {"type": inner, inner: said, **extra}
+    out: Values = {"type": inner, inner: said}
+    for name, value in extra.items():
+        (said if name.startswith(f"{inner}.") else out)[name.removeprefix(f"{inner}.")] = value
     put_cache(out, tool.cache, path, dropped, caches=caches)
     return out
+
+
+def _format(said: object) -> Values:
+    """Responses have the grammar of a custom tool one object higher."""
+    rest = dict(object_of(said))
+    kind = rest.pop("type", None)
+    return {"type": kind, "grammar": rest} if rest else {"type": kind}
 
 
 def put_cache(out: Values, cache: str | None, path: str, dropped: Dropped, *, caches: bool) -> None:

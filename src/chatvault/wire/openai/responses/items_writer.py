@@ -77,7 +77,7 @@ class ItemsWriter:
         if not thoughts:
             return
         last = thoughts[-1][0]
-        if last.origin != ORIGIN:
+        if last.origin != ORIGIN or not (self._own or last.id):
             for _, path in thoughts:
                 self._dropped.add(path)
         else:
@@ -218,7 +218,7 @@ class ItemsWriter:
             data = link if part.data is not None else None
             put(out, filename=name, file_data=data, file_url=part.url, file_id=part.file)
             return {"type": "input_file", **out}
-        if part.kind == "audio" and part.data is not None:
+        if part.kind == "audio" and part.data is not None and self._own:
             said = {"data": part.data, "format": audio_format(part.mime)}
             return {"type": "input_audio", "input_audio": said}
         return {"type": "input_video", "video_url": link} if part.kind == "video" and self._own else None

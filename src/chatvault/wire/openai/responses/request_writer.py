@@ -22,6 +22,7 @@ from chatvault.wire.openai.tolerant import Values, encode, object_of, put
 _REASONS: Final = re.compile(r"(?:^|/)(?:o[1-9]|gpt-[5-9]|codex)")
 """Models that think, and seal their thoughts if asked to; others refuse to be asked
 (https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items, seen 2026-11)."""
+_SHARED: Final = (SHARED | {"store"}) - {"logit_bias"}
 _LOST: Final = ("top_k", "seed", "choices", "stop", "modalities")
 
 
@@ -47,7 +48,7 @@ def write_request(conversation: Conversation, dropped: Dropped) -> bytes:
     for name, value in conversation.extra.items():
         if own:
             _merge(out, name, value)
-        elif conversation.origin.startswith("openai.") and (name in SHARED or name == "store"):
+        elif conversation.origin.startswith("openai.") and name in _SHARED:
             out[name] = value
         else:
             dropped.add(name)

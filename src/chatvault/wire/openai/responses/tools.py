@@ -124,27 +124,20 @@ def _written(tool: Tool, path: str, dropped: Dropped, *, own: bool) -> Values:
     extra = tool.extra or {}
     if own or tool.origin == ORIGIN:
         out.update(extra)
-    elif tool.custom and tool.origin == "openai.chat" and "custom" in extra:
-        _custom(out, extra, path, dropped)
     else:
-        for name in extra:
-            dropped.add(f"{path}.{name}")
+        for name, value in extra.items():
+            if name == "custom.format" and tool.origin == "openai.chat":
+                out["format"] = _format(object_of(msgspec.json.decode(value)))
+            else:
+                dropped.add(f"{path}.{name}")
     if tool.cache is not None:
         dropped.add(f"{path}.cache_control")
     return out
 
 
-def _custom(out: Values, extra: dict[str, msgspec.Raw], path: str, dropped: Dropped) -> None:
-    """Chat has the format of a custom tool one object deeper."""
-    said = object_of(msgspec.json.decode(extra["custom"]))
-    format = object_of(said.pop("format", None))
-    if format:
-        out["format"] = {"type": format.get("type"), **object_of(format.get("grammar"))}
-    for name in said:
-        dropped.add(f"{path}.custom.{name}")
-    for name in extra:
-        if name != "custom":
-            dropped.add(f"{path}.{name}")
+def _format(said: Values) -> Values:
+    """Chat has the grammar of a custom tool one object deeper."""
+    return {"type": said.get("type"), **object_of(said.get("grammar"))}
 
 
 def _search(tool: ServerTool, path: str, dropped: Dropped) -> Values:
