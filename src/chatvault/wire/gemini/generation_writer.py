@@ -51,11 +51,12 @@ def write_generation(conversation: Conversation, dropped: Dropped) -> Object:
     if conversation.stop:
         out["stopSequences"] = list(conversation.stop)
     if conversation.modalities:
-        out["responseModalities"] = [
-            each.upper()
-            for each in conversation.modalities
-            if conversation.origin == DIALECT or each in _MODALITIES
-        ]
+        own = conversation.origin == DIALECT
+        known = [each for each in conversation.modalities if own or each in _MODALITIES]
+        if len(known) < len(conversation.modalities):
+            dropped.add(field_path(conversation.origin, "modalities"))
+        if known:
+            out["responseModalities"] = [each.upper() for each in known]
     if conversation.output is not None:
         _output(out, conversation.output, conversation, dropped)
     if conversation.reasoning is not None:

@@ -84,13 +84,15 @@ class ReplyReader:
     def finish(self) -> list[AnyEvent]:
         """`Ended` is there only if each candidate told why it ended, or the prompt was refused."""
         out: list[AnyEvent] = []
+        if self._failed:
+            return out
         for reader in self._choices.values():
             reader.finish(out)
         searches = sum(reader.searches for reader in self._choices.values())
         if searches:
             usage = replace(self._usage or Usage(), searches=searches)
             out.append(UsageTold(usage=usage))
-        if self._failed or not self._finished or self._choices.keys() - self._finished.keys():
+        if not self._finished or self._choices.keys() - self._finished.keys():
             return out
         out += [self._finished[choice] for choice in sorted(self._finished)]
         out.append(Ended())

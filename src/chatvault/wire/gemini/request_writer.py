@@ -58,14 +58,19 @@ def _account(out: Object, conversation: Conversation, dropped: Dropped) -> None:
 def _put(out: Object, path: str, value: object) -> None:
     """Puts a value where it was: `path` has the names of the objects around it, joined by dots."""
     *around, name = path.split(".")
+    if not around or around[0] not in _NESTED:
+        out[path] = value
+        return
     place = out
     for each in around:
         inner = place.setdefault(each, {})
-        if not isinstance(inner, dict):
-            out[path] = value  # a field whose own name has a dot
-            return
+        assert isinstance(inner, dict)  # it was one in the request
         place = inner
     place[name] = value
+
+
+_NESTED: Final = frozenset(("generationConfig", "toolConfig"))
+"""Objects whose members are kept one by one."""
 
 
 def request_path(conversation: Conversation) -> bytes:

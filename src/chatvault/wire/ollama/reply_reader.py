@@ -27,18 +27,20 @@ class ReplyReader:
     `/api/chat` says in a message.
     """
 
-    __slots__ = ("_begun", "_called", "_index", "_open", "done")
+    __slots__ = ("_begun", "_called", "_failed", "_index", "_open", "done")
 
     def __init__(self) -> None:
         self._begun = False
         self._called = 0
         self._index = -1
         self._open: type[Text] | type[Thought] | None = None
+        self._failed = False
         self.done = False
 
     def line(self, reply: Object) -> list[AnyEvent]:
         """Raises ValueError for what is no line of this dialect."""
         if reply.get("error") is not None:
+            self._failed = True
             return [failure(reply)]
         if not reply.keys() & {"message", "response", "done"}:
             raise ValueError("no field of an answer of Ollama")
@@ -70,9 +72,11 @@ class ReplyReader:
         out.append(finished(text(reply.get("done_reason")), called=bool(self._called)))
 
     def finish(self) -> list[AnyEvent]:
+        out: list[AnyEvent] = []
+        if self._failed:
+            return out
         if self.done:
             return [Ended()]
-        out: list[AnyEvent] = []
         self._close(out)
         return out
 
