@@ -64,14 +64,14 @@ async def test_tiny_pieces_before_the_first_event_cost_no_more_than_their_bytes(
         await peer.request()
         head = SSE.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n")
         first = event("a")
-        await peer.write(head + chunk * 100_000 + b"%x\r\n%s\r\n" % (len(first), first))
+        await peer.write(head + chunk * 250_000 + b"%x\r\n%s\r\n" % (len(first), first))
         await peer.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(DONE), DONE))
 
     async with before(tmp_path, handle) as (gate, _):
         began = perf_counter()
         heard = await gate.send(gate.post(chat("raw/m", stream=True)))
         assert perf_counter() - began < 4
-        assert heard.body == b": ping\n\n" * 100_000 + event("a") + DONE
+        assert heard.body == b": ping\n\n" * 250_000 + event("a") + DONE
     assert (await gate.records()).only().state == "completed"
 
 
@@ -147,7 +147,7 @@ async def test_a_flood_of_line_ends_costs_nothing(tmp_path: Path) -> None:
         flood = b"\r\n" * (256 << 10)
         began = perf_counter()
         connection.data_received(flood)
-        assert perf_counter() - began < 0.03
+        assert perf_counter() - began < 0.1
         heard = await gate.send(flood, quiet=0.3)
         assert heard.status == 400
         assert heard.data.count(b"HTTP/1.1 4") == 1
