@@ -499,9 +499,16 @@ def test_proofs_of_others_come_back_from_the_client() -> None:
     assert asked.messages[0].parts == (
         Thought(text="sum", sealed="z", id="rs_1", summary=True, origin="openai.responses"),
         Thought(sealed="y", origin="openai.responses"),
-        ToolCall(id="c1", name="f", arguments="{}", signature="g", origin="gemini.generate"),
-        ToolCall(id="c2", name="f", arguments="{}"),
-        Thought(sealed="chatvault.1.!", origin="anthropic.messages"),
+        ToolCall(
+            id="c1",
+            name="f",
+            arguments="{}",
+            signature="g",
+            origin="gemini.generate",
+            path="messages[0].content[3]",
+        ),
+        ToolCall(id="c2", name="f", arguments="{}", path="messages[0].content[4]"),
+        Thought(sealed="chatvault.1.!", origin="anthropic.messages", path="messages[0].content[5]"),
     )
     dropped = Dropped()
     MESSAGES.write_request(asked, dropped)

@@ -247,10 +247,16 @@ def test_what_is_no_answer(body: bytes) -> None:
         MESSAGES.read_reply(body)
 
 
-@pytest.mark.parametrize("data", [b"data: <html>\n\n", b"data: [1]\n\n"])
+@pytest.mark.parametrize(
+    "data", [b"data: <html>\n\n", b"event: x\ndata: [1]\n\n", b"data: " + b"x" * (9 << 20)]
+)
 def test_what_is_no_event(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         MESSAGES.stream_reader().feed(data)
+
+
+def test_events_without_data_say_nothing() -> None:
+    assert streamed(b"event: ping\ndata: \n\n", b"event: ping\ndata:\n\n", b": x\n\n") == []
 
 
 def test_odd_answers_are_read_as_far_as_they_can_be() -> None:
@@ -355,6 +361,7 @@ def test_proofs_of_others_travel_with_the_client() -> None:
     again = {"model": "m", "messages": [{"role": "assistant", "content": whole["content"]}]}
     thought, one, two = MESSAGES.read_request(json.dumps(again).encode()).messages[0].parts
     assert thought == Thought(text="sum", id="rs_1", summary=True, sealed="z", origin="openai.responses")
+    assert (one.path, two.path) == ("messages[0].content[2]", "messages[0].content[3]")
     assert isinstance(one, ToolCall)
     assert isinstance(two, ToolCall)
     assert (one.signature, two.signature, two.origin) == ("g1", "g2", "gemini.generate")

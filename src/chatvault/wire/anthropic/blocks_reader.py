@@ -30,7 +30,8 @@ def read_content(content: object, path: str, *, placed: bool) -> tuple[AnyPart, 
     proofs: dict[str, Proof] = {}
     for block, at in _blocks(content, path):
         reader = _READERS.get(_kind(block, at))
-        place = at if placed else None
+        # Behind a block that is no part, the others stand where they stood.
+        place = at if placed or proofs else None
         part = reader(block, at, place) if reader is not None else _unknown(block, place)
         if isinstance(part, Proof):
             proofs[part.call or ""] = part

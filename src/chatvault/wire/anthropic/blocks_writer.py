@@ -122,43 +122,54 @@ class BlockWriter:
         return None
 
     def _media(self, part: Media, path: str) -> Values | None:
-        source = self._source(part)
+        source = _own_source(part) if self._own else _source(part)
         if source is None or part.kind not in ("image", "document"):
             self._dropped.add(path)
             return None
         if part.detail is not None and part.detail != "auto":
             self._dropped.add(f"{path}.detail")
-        kind = "image" if str(source.get("media_type")).startswith("image/") else part.kind
+        kind = part.kind
+        if not self._own and str(source.get("media_type")).startswith("image/"):
+            kind = "image"
         out: Values = {"type": kind, "source": source}
         if kind == "document":
-            put(out, title=part.name or None)
+            put(out, title=part.name if self._own else part.name or None)
         return out
 
-    def _source(self, part: Media) -> Values | None:
-        if part.file is not None:
-            # Another provider's file is not on this one's shelf.
-            return {"type": "file", "file_id": part.file} if part.origin == ME else None
-        if part.url is not None:
-            return {"type": "url", "url": part.url} if self._own or _FETCHED.match(part.url) else None
-        if part.text is not None:
-            return {"type": "text", "media_type": part.mime or "text/plain", "data": part.text}
-        if part.data is None:
-            return None
-        mime = part.mime or next(
-            (mime for begins, mime in _BEGINNINGS.items() if part.data.startswith(begins)), None
-        )
-        if (
-            self._own
-            or mime == "application/pdf"
-            or mime in _IMAGES
-            or (part.kind == "image" and mime is not None)
-        ):
-            return {"type": "base64", "media_type": mime, "data": part.data}
-        return (
-            _text_source(part)
-            if mime is not None and mime.startswith(("text/", "application/json"))
-            else None
-        )
+
+def _own_source(part: Media) -> Values:
+    """As it came."""
+    out: Values = {}
+    for form, name, value in (
+        ("file", "file_id", part.file),
+        ("url", "url", part.url),
+        ("text", "data", part.text),
+        ("base64", "data", part.data),
+    ):
+        if value is not None:
+            out |= {"type": form, name: value}
+    put(out, media_type=part.mime)
+    return out
+
+
+def _source(part: Media) -> Values | None:
+    """None for what Anthropic cannot get at, or does not take."""
+    if part.file is not None:
+        # Another provider's file is not on this one's shelf.
+        return {"type": "file", "file_id": part.file} if part.origin == ME else None
+    if part.url is not None:
+        return {"type": "url", "url": part.url} if _FETCHED.match(part.url) else None
+    if part.text is not None:
+        return {"type": "text", "media_type": "text/plain", "data": part.text}
+    data = part.data
+    if data is None:
+        return None
+    mime = part.mime or next((mime for begins, mime in _BEGINNINGS.items() if data.startswith(begins)), None)
+    if mime is None:
+        return None
+    if mime == "application/pdf" or mime in _IMAGES or part.kind == "image":
+        return {"type": "base64", "media_type": mime, "data": data}
+    return _text_source(part) if mime.startswith(("text/", "application/json")) else None
 
 
 def _text_source(part: Media) -> Values | None:

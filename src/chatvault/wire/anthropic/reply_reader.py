@@ -346,6 +346,8 @@ class ReplyStream:
 
     def feed(self, data: bytes) -> list[AnyEvent]:
         whole = self._splitter.feed(data)
+        if self._splitter.overflowed:
+            raise ValueError("An event of the stream is too long to be one of Anthropic's.")
         return self._read(whole) if whole else []
 
     def end(self) -> list[AnyEvent]:
@@ -360,6 +362,12 @@ class ReplyStream:
             return []  # it was cut
 
     def _read(self, whole: bytes) -> list[AnyEvent]:
+        if whole.find(b"\n\n") == len(whole) - 2 and b"\r" not in whole:
+            # The commonest packet by a slice: one event with one line of data, its last.
+            at = whole.find(b"\ndata: ")
+            if at > 0 and whole.find(b"\n", at + 1) == len(whole) - 2:
+                data: bytes | None = whole[at + 7 : -2]
+                return self._event(data) if data else []
         found: list[AnyEvent] = []
         for event in events(whole):
             data = data_of(event)

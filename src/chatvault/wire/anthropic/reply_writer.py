@@ -77,6 +77,8 @@ class ReplyWriting:
         self._called = self._refused = False
 
     def event(self, event: AnyEvent) -> list[Values]:
+        if isinstance(event, TextDelta) and event.index == self._open and not event.choice and self._block:
+            return self._text_delta(event.text)  # what streams are made of
         match event:
             case Begun():
                 self._begun = event

@@ -14,6 +14,7 @@ from chatvault.wire.openai.reply import Facts
 from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import data_of, events
 
+_MAY_FAIL: Final = re.compile(rb'"error"|event: ?error')
 _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 
 
@@ -46,9 +47,7 @@ class MessagesTap:
         """Whole events in, the same out."""
         if (
             b'"message_' in whole
-            or b'"error"' in whole
-            or b"event: error" in whole
-            or b"event:error" in whole
+            or (b"error" in whole and _MAY_FAIL.search(whole) is not None)
             or not self.events
         ):
             self._read(whole)
