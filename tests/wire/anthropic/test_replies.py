@@ -400,6 +400,21 @@ def test_parts_that_overlap_wait_for_each_other() -> None:
     ]
 
 
+def test_free_text_for_a_custom_tool_becomes_an_object() -> None:
+    events: list[AnyEvent] = [
+        Begun(),
+        PartBegun(index=0, part=ToolCall(id="c", name="sql", arguments="", custom=True)),
+        ArgumentsDelta(index=0, text='SELECT "a"'),
+        ArgumentsDelta(index=0, text="\n;"),
+        PartEnded(index=0),
+        Finished(reason="tool_calls"),
+        Ended(),
+    ]
+    whole, stream = rewritten(events)
+    assert whole["content"][0]["input"] == {"input": 'SELECT "a"\n;'}
+    assert told(streamed(stream)).parts[0]["arguments"] == {"input": 'SELECT "a"\n;'}
+
+
 def test_other_alternatives_are_left_out_and_names_are_made() -> None:
     events: list[AnyEvent] = [
         UsageTold(usage=COUNTED),

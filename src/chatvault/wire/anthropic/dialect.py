@@ -10,8 +10,9 @@ from chatvault.wire.anthropic.conversation_writer import write_conversation
 from chatvault.wire.anthropic.errors import read_error, write_error, write_error_event
 from chatvault.wire.anthropic.names import ME
 from chatvault.wire.anthropic.reply_reader import ReplyStream, read_reply
-from chatvault.wire.anthropic.reply_writer import ReplyStreamWriter, write_reply
+from chatvault.wire.anthropic.reply_writer import ReplyStreamWriter
 from chatvault.wire.anthropic.usage import normalise, retold
+from chatvault.wire.anthropic.whole_writer import write_reply
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect, StreamReader, StreamWriter
 from chatvault.wire.hub.dropped import Dropped

@@ -1,6 +1,6 @@
-"""The hub's events written as an answer of this dialect: as a stream of events, or whole, which is the same
-stream folded together the way Anthropic's own libraries do it
-(https://docs.anthropic.com/en/docs/build-with-claude/streaming, seen 2026-11).
+"""The hub's events written as a stream of this dialect's
+(https://docs.anthropic.com/en/docs/build-with-claude/streaming, seen 2026-11). A whole answer is the same stream
+folded together (`whole_writer.py`).
 
 Content blocks come one behind the other here. A part that begins while another is open waits until that one
 has ended.
@@ -14,10 +14,10 @@ import msgspec
 from chatvault.core.ids import new_id
 from chatvault.core.usage import Usage
 from chatvault.wire.anthropic.carrier import Proof, pack
-from chatvault.wire.anthropic.errors import write_error, write_error_event
+from chatvault.wire.anthropic.errors import write_error_event
 from chatvault.wire.anthropic.finish import READ, word_of
 from chatvault.wire.anthropic.names import ME
-from chatvault.wire.anthropic.tool_input import input_of
+from chatvault.wire.anthropic.tool_input import CUSTOM_INPUT
 from chatvault.wire.anthropic.usage import retold
 from chatvault.wire.hub.events import (
     AnyEvent,
@@ -39,6 +39,8 @@ from chatvault.wire.openai.tolerant import Values, decode, encode, object_of, pu
 
 _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"}
 _UNTOLD: Final = Usage()
+_CUSTOM_BEGINS: Final = f'{{"{CUSTOM_INPUT}":"'
+_CUSTOM_ENDS: Final = '"}'
 _PartEvent = PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
 
 
@@ -157,7 +159,9 @@ class ReplyWriting:
                 found += self._block_start(
                     {"type": "tool_use", "id": part.id, "name": part.name, "input": {}} | _extra(part)
                 )
-                return found + (self._input_delta(part.arguments) if part.arguments else [])
+                if part.custom:
+                    found += self._input_delta(_CUSTOM_BEGINS)
+                return found + (self._arguments(part, part.arguments) if part.arguments else [])
             case Unknown() if part.origin == ME:
                 return self._whole(object_of(decode(bytes(part.raw))))
             case Media() if part.data is not None or part.url is not None:
@@ -206,8 +210,8 @@ class ReplyWriting:
         match event:
             case TextDelta() if block is not None:
                 return self._text_delta(event.text)
-            case ArgumentsDelta() if block is not None:
-                return self._input_delta(event.text)
+            case ArgumentsDelta() if isinstance(block, ToolCall):
+                return self._arguments(block, event.text)
             case SignatureTold() if isinstance(block, Thought):
                 if block.origin in (None, ME):
                     return self._signature_delta(event.signature) if event.signature else []
@@ -229,6 +233,8 @@ class ReplyWriting:
         block, proof, self._proof = self._block, self._proof, None
         if isinstance(block, Thought) and proof is not None:
             found += self._signature_delta(pack(proof))
+        if isinstance(block, ToolCall) and block.custom:
+            found += self._input_delta(_CUSTOM_ENDS)
         if block is not None:
             found.append({"type": "content_block_stop", "index": self._at})
         if isinstance(block, ToolCall) and proof is not None and block.origin not in (None, ME):
@@ -248,6 +254,10 @@ class ReplyWriting:
         if isinstance(self._block, Thought):
             return self._delta({"type": "thinking_delta", "thinking": text})
         return self._delta({"type": "text_delta", "text": text})
+
+    def _arguments(self, call: ToolCall, text: str) -> list[Values]:
+        """Free text of a custom tool becomes the text of a JSON string, as it comes."""
+        return self._input_delta(encode(text).decode()[1:-1] if call.custom else text)
 
     def _input_delta(self, text: str) -> list[Values]:
         return self._delta({"type": "input_json_delta", "partial_json": text})
@@ -311,7 +321,7 @@ class ReplyStreamWriter:
         for event in events:
             if self._over:
                 break
-            failed = _failure(event)
+            failed = failure_of(event)
             if failed is not None:
                 self._over = True
                 out.append(write_error_event(failed))
@@ -327,70 +337,10 @@ def _sse(values: Values) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (str(values["type"]).encode(), encode(values))
 
 
-def _failure(event: AnyEvent) -> Failed | None:
+def failure_of(event: AnyEvent) -> Failed | None:
     """An answer that ended with an error, which this dialect has no reason for, is an error here."""
     if isinstance(event, Finished) and event.reason == "error" and event.choice == 0:
         return Failed(
             message=event.detail or "The provider ended its answer with an error.", kind="api_error"
         )
     return event if isinstance(event, Failed) else None
-
-
-def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:
-    """A whole answer; an error's body where the provider reported one inside its answer."""
-    writing, message = ReplyWriting(model), Values()
-    blocks: list[_Folded] = []
-    for event in events:
-        failed = _failure(event)
-        if failed is not None:
-            return write_error(failed, None)
-        for values in writing.event(event):
-            _fold(message, blocks, values)
-    message["content"] = [block.done() for block in blocks]
-    return encode(message)
-
-
-class _Folded(msgspec.Struct, gc=False):
-    """A block as its deltas make it."""
-
-    block: Values
-    texts: list[str]
-    inputs: list[str]
-
-    def done(self) -> Values:
-        block = self.block
-        if self.texts:
-            name = "thinking" if block["type"] == "thinking" else "text"
-            block[name] = text_of(block.get(name)) + "".join(self.texts)
-        if self.inputs:
-            block["input"] = input_of("".join(self.inputs))
-        return block
-
-
-def _fold(message: Values, blocks: list[_Folded], values: Values) -> None:
-    match values["type"]:
-        case "message_start":
-            message |= object_of(values["message"])
-        case "content_block_start":
-            blocks.append(_Folded(object_of(values["content_block"]), [], []))
-        case "content_block_delta":
-            _fold_delta(blocks[-1], object_of(values["delta"]))
-        case "message_delta":
-            message |= object_of(values["delta"])
-            message["usage"] = object_of(message["usage"]) | object_of(values["usage"])
-
-
-def _fold_delta(folded: _Folded, delta: Values) -> None:
-    match delta["type"]:
-        case "text_delta":
-            folded.texts.append(text_of(delta["text"]))
-        case "thinking_delta":
-            folded.texts.append(text_of(delta["thinking"]))
-        case "input_json_delta":
-            folded.inputs.append(text_of(delta["partial_json"]))
-        case "signature_delta":
-            folded.block["signature"] = delta["signature"]
-        case "citations_delta":
-            cited = folded.block.setdefault("citations", [])
-            assert isinstance(cited, list)  # only we put one there
-            cited.append(delta["citation"])
