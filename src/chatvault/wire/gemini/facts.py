@@ -2,6 +2,8 @@
 reading what was said.
 """
 
+from typing import Final
+
 import msgspec
 from msgspec.structs import replace
 
@@ -11,6 +13,8 @@ from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.usage import normalise
 from chatvault.wire.json_value import Object, dumps, loads, obj, objects
 from chatvault.wire.openai.reply import Facts
+
+_NONE: Final = msgspec.Raw(b"null")
 
 
 class _Grounding(msgspec.Struct, gc=False):
@@ -33,7 +37,7 @@ class Chunk(msgspec.Struct, gc=False):
     promptFeedback: _Feedback | None = None
     usageMetadata: dict[str, object] | None = None
     modelVersion: str | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NONE
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
@@ -60,7 +64,7 @@ def chunk_of(value: object) -> Chunk:
         promptFeedback=_Feedback(_word(feedback.get("blockReason"))),
         usageMetadata=obj(fields.get("usageMetadata")),
         modelVersion=version if isinstance(version, str) else None,
-        error=msgspec.Raw(dumps(error)) if error is not None else None,
+        error=msgspec.Raw(dumps(error)) if error is not None else _NONE,
     )
 
 
@@ -89,7 +93,7 @@ def learn(facts: Facts, chunk: Chunk) -> None:
     if chunk.promptFeedback is not None and not chunk.candidates:
         facts.finish = finish.said(chunk.promptFeedback.blockReason) or facts.finish
     facts.model = chunk.modelVersion or facts.model
-    if chunk.error is not None and bytes(chunk.error) not in (b"null", b"{}"):
+    if bytes(chunk.error) not in (b"null", b"{}"):
         facts.error = bytes(chunk.error).decode(errors="replace")
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from chatvault.core.errors import ClientError
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.json_fields import Fields, scan
+from chatvault.wire.json_fields import Body, Fields, scan
 from chatvault.wire.json_value import Object, integer, loads, obj, text
 
 _CONFIG: Final = ("generationConfig", "generation_config")
@@ -76,7 +76,7 @@ def _invalid(path: str, what: str) -> ClientError:
     return ClientError(f"The field '{path}' must be {what}.", code="invalid_field", param=path)
 
 
-def read(body: bytes) -> GeminiRequest:
+def read(body: Body) -> GeminiRequest:
     """Raises ClientError (400) for a body that cannot be understood in one way only."""
     fields = scan(body, DECIDED)
     if all(name in fields.values for name in _CONFIG):

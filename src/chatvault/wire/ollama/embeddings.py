@@ -30,7 +30,7 @@ _READ: Final = frozenset(("model", "input", "prompt", "dimensions", "truncate"))
 
 class _Vectors(msgspec.Struct, gc=False):
     embeddings: list[msgspec.Raw] | None = None
-    embedding: msgspec.Raw | None = None
+    embedding: msgspec.Raw = msgspec.Raw(b"")
     model: str | None = None
     prompt_eval_count: int | None = None
 

@@ -2,11 +2,15 @@
 reading what was said.
 """
 
+from typing import Final
+
 import msgspec
 
 from chatvault.wire.json_value import dumps, load_object, text
 from chatvault.wire.ollama.usage import normalise
 from chatvault.wire.openai.reply import Facts
+
+_NONE: Final = msgspec.Raw(b"null")
 
 
 class Line(msgspec.Struct, gc=False):
@@ -17,7 +21,7 @@ class Line(msgspec.Struct, gc=False):
     done_reason: str | None = None
     prompt_eval_count: int | float | None = None
     eval_count: int | float | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NONE
 
 
 _decode = msgspec.json.Decoder(Line).decode
@@ -36,7 +40,7 @@ def read_line(body: bytes) -> Line:
         done_reason=text(found.get("done_reason")),
         prompt_eval_count=usage.input if usage is not None else None,
         eval_count=usage.output if usage is not None else None,
-        error=msgspec.Raw(dumps(error)) if error is not None else None,
+        error=msgspec.Raw(dumps(error)) if error is not None else _NONE,
     )
 
 
@@ -47,7 +51,7 @@ def learn(facts: Facts, line: Line) -> None:
     facts.model = line.model or facts.model
     if line.done:
         facts.finish = line.done_reason or "stop"
-    if line.error is not None and bytes(line.error) not in (b"null", b'""', b"{}"):
+    if bytes(line.error) not in (b"null", b'""', b"{}"):
         facts.error = bytes(line.error).decode(errors="replace")
 
 

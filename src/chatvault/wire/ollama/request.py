@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from chatvault.core.errors import ClientError
-from chatvault.wire.json_fields import Fields, scan
+from chatvault.wire.json_fields import Body, Fields, scan
 from chatvault.wire.json_value import integer, loads, obj
 
 DECIDED: Final = frozenset(("model", "name", "stream", "options"))
@@ -59,7 +59,7 @@ class OllamaRequest:
         return {}
 
 
-def read(body: bytes) -> OllamaRequest:
+def read(body: Body) -> OllamaRequest:
     """Raises ClientError (400) for a body that cannot be understood in one way only."""
     fields = scan(body, DECIDED)
     values = fields.values

@@ -36,7 +36,8 @@ class StreamTap:
             self.events += plain
             self.plain += plain
             self.plain_size += len(whole)
-            self.last = whole
+            if plain:
+                self.last = whole
             return whole
         for line in lines(whole):
             self.events += 1
