@@ -3,7 +3,7 @@ else a message says."""
 
 from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult
+from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
 from chatvault.wire.openai.chat.citations import annotation
 from chatvault.wire.openai.chat.content import ORIGIN
@@ -93,7 +93,7 @@ class MessagesWriter:
     def _assistant(self, message: Message, placed: Placed, path: str) -> Values:
         thoughts: list[Thought] = []
         shown: Placed = []
-        calls: list[Values] = []
+        calls: list[object] = []
         out: Values = {"role": "assistant"}
         put(out, name=message.name)
         for part, at in placed:
@@ -105,6 +105,8 @@ class MessagesWriter:
                     out["function_call"] = {"name": part.name, "arguments": part.arguments}
                 else:
                     calls.append(self._call(part, at))
+            elif isinstance(part, Unknown) and part.origin == ORIGIN and ".tool_calls[" in at:
+                calls.append(part.raw)
             elif isinstance(part, Refusal) and ".content[" not in at:
                 out["refusal"] = part.text
             elif isinstance(part, Media) and part.kind == "audio" and part.file and part.origin == ORIGIN:

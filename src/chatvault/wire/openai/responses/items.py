@@ -46,7 +46,7 @@ class ItemReader:
     def read(self, value: object, path: str) -> Message | None:
         """None for an item that only proves the next."""
         if isinstance(value, str):
-            return Message(role="user", parts=(Text(text=value, path=path),), path=path)
+            return Message(role="user", parts=(Text(text=value, path=f"{path}.content"),), path=path)
         if not isinstance(value, dict):
             raise refused(path, "an object")
         rest = dict(value)

@@ -51,7 +51,7 @@ class ItemsWriter:
                 self._items.append(self._call(part, at))
             elif isinstance(part, ToolResult):
                 self._items.append(self._result(part, at))
-            elif isinstance(part, Unknown):
+            elif isinstance(part, Unknown) and not (part.origin == ORIGIN and ".content[" in at):
                 self._say(message, shown, path)
                 self._unknown(part, at)
             else:
@@ -64,12 +64,10 @@ class ItemsWriter:
             self._dropped.add(f"{path}.name")
 
     def _unknown(self, part: Unknown, path: str) -> None:
-        if part.origin != ORIGIN:
-            self._dropped.add(path)
-        elif ".content[" in path:
-            self._items.append({"role": "user", "content": [part.raw]})
-        else:
+        if part.origin == ORIGIN:
             self._items.append(part.raw)
+        else:
+            self._dropped.add(path)
 
     def _think(self, thoughts: list[tuple[Thought, str]]) -> None:
         """The thoughts of one reasoning item. Only its provider can read it again: those of others are

@@ -10,7 +10,7 @@ from chatvault.wire.hub.conversation import Conversation, Message, Output, Reaso
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.parts import Text
-from chatvault.wire.hub.paths import field_path
+from chatvault.wire.hub.paths import field_path, part_path
 from chatvault.wire.openai.chat.request_writer import SHARED
 from chatvault.wire.openai.responses.items_writer import ItemsWriter
 from chatvault.wire.openai.responses.proofs import ORIGIN
@@ -80,6 +80,8 @@ def _input(conversation: Conversation, out: Values, dropped: Dropped, *, own: bo
         and (not own or first.path == "instructions")
     ):
         out["instructions"] = text
+        if first.parts[0].cache is not None:
+            dropped.add(f"{part_path(conversation, 0, 0)}.cache_control")
         messages = messages[1:]
     only = messages[0] if len(messages) == 1 else None
     if own and only is not None and only.path == "input":
@@ -93,7 +95,7 @@ def _plain(message: Message) -> str | None:
     if len(message.parts) != 1 or message.extra or message.name:
         return None
     part = message.parts[0]
-    plain = isinstance(part, Text) and not (part.extra or part.cache or part.citations)
+    plain = isinstance(part, Text) and not (part.extra or part.citations)
     return part.text if isinstance(part, Text) and plain else None
 
 
