@@ -94,3 +94,37 @@ def test_show_is_whole_and_keeps_secrets(chatvault: Run, file: Path) -> None:
     assert shown["providers"]["openai"]["headers"] == {"x-trace-key": "***", "authorization": "***"}
     assert shown["providers"]["openai"]["proxy"] == "http://127.0.0.1:3128"
     assert shown["prices"]["box/*"] == {"input": "0.5"}
+
+
+def test_import_from_litellm(chatvault: Run, tmp_path: Path) -> None:
+    theirs = tmp_path / "litellm.yaml"
+    theirs.write_text(
+        "model_list:\n"
+        "  - model_name: fast\n"
+        "    litellm_params: {model: openai/gpt-4o-mini, api_key: sk-1, rpm: 6}\n"
+        "general_settings: {master_key: sk-never-shown}\n"
+    )
+    done = chatvault("config", "import", "litellm", str(theirs))
+    assert done.exit_code == 0
+    assert "Not carried over:\n  model_list[0].litellm_params.rpm: " in done.stderr
+    assert "  general_settings.master_key: " in done.stderr
+    assert "sk-never-shown" not in done.output
+    (tmp_path / "config.yaml").write_text(done.stdout)
+    assert "-> openai/gpt-4o-mini" in chatvault("config", "check").stdout
+    theirs.write_text("model_list: []")
+    assert chatvault("config", "import", "litellm", str(theirs)).stderr == "All of it was carried over.\n"
+
+
+def test_import_says_what_is_wrong(chatvault: Run, tmp_path: Path) -> None:
+    done = chatvault("config", "import", "litellm", str(tmp_path / "none.yaml"))
+    assert isinstance(done.exception, OperatorError)
+    assert "none.yaml cannot be read" in done.exception.message
+
+
+def test_show_says_what_providers_speak(chatvault: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "sk-hidden-too")
+    shown = chatvault("config", "show", "--json").stdout
+    assert "sk-hidden-too" not in shown
+    gemini = json.loads(shown)["providers"]["gemini"]
+    assert gemini["faces"]["gemini"] == "https://generativelanguage.googleapis.com/v1beta"
+    assert gemini["dialects"][0] == "gemini.generate"

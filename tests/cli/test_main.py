@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer import Typer
 from typer.testing import Result
 
 from chatvault.cli.main import app
@@ -26,18 +27,16 @@ HEAVY = (
 COMMANDS = ("serve", "demo", "usage", "logs", "fake", "bench", "version", "token", "audit", "config")
 
 
-def commands() -> Iterator[list[str]]:
+def commands(group: Typer = app, above: tuple[str, ...] = ()) -> Iterator[list[str]]:
     """Every command there is, as the words that name it."""
-    for one in app.registered_commands:
+    for one in group.registered_commands:
         assert one.name is not None
-        yield [one.name]
-    for group in app.registered_groups:
-        assert group.name is not None
-        assert group.typer_instance is not None
-        yield [group.name]
-        for one in group.typer_instance.registered_commands:
-            assert one.name is not None
-            yield [group.name, one.name]
+        yield [*above, one.name]
+    for inner in group.registered_groups:
+        assert inner.name is not None
+        assert inner.typer_instance is not None
+        yield [*above, inner.name]
+        yield from commands(inner.typer_instance, (*above, inner.name))
 
 
 def test_help_lists_every_command(chatvault: Callable[..., Result]) -> None:

@@ -18,12 +18,19 @@ app = typer.Typer(
     name="config",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Check and show the configuration, without starting anything.
+    help="""Check and show the configuration, without starting anything; import another gateway's.
 
     It comes from config.yaml and .env (both optional) and the environment; docs/configuration.md explains every
     setting.
     """,
 )
+imports = typer.Typer(
+    name="import",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Make a config.yaml of another gateway's configuration. Nothing is written but to standard output.""",
+)
+app.add_typer(imports, name="import", short_help="Make a config.yaml of another gateway's.")
 File = Annotated[
     Path | None,
     typer.Option(
@@ -95,6 +102,35 @@ def show(config: File = None, as_json: AsJson = False) -> None:
     typer.echo(
         json.dumps(view) if as_json else yaml.safe_dump(view, sort_keys=False, allow_unicode=True).rstrip()
     )
+
+
+@imports.command("litellm")
+def litellm(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config.yaml of the LiteLLM proxy.")],
+) -> None:
+    """Print what the LiteLLM proxy's config.yaml says as a config.yaml of ChatVault's: providers, models, prices and
+    settings. What it cannot carry over is said on standard error, each by its path, and in comments. Keys that stand in
+    the file are printed as they are; those of the environment stay there.
+
+    \b
+    Examples:
+      chatvault config import litellm litellm.yaml > config.yaml
+      chatvault config check
+    """
+    from chatvault.config.litellm_import import import_litellm
+
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{file} cannot be read: {error}", code="bad_config") from None
+    found = import_litellm(text, file.name)
+    typer.echo(found.text, nl=False)
+    if found.left:
+        typer.echo("Not carried over:", err=True)
+        for line in found.left:
+            typer.echo(f"  {line}", err=True)
+    else:
+        typer.echo("All of it was carried over.", err=True)
 
 
 def _read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
