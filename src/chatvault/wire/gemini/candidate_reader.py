@@ -57,15 +57,17 @@ class CandidateReader:
         self.searches = 0
 
     def read(self, candidate: Object, out: list[AnyEvent]) -> None:
-        parts = [camel(part) for part in objects(camel(obj(candidate.get("content")) or {}).get("parts"))]
+        content = obj(candidate.get("content"))
+        parts = objects(camel(content).get("parts")) if content is not None else []
         self._cited = {name: candidate[name] for name in _CITED if candidate.get(name)}
-        grounding = camel(obj(candidate.get("groundingMetadata")) or {})
-        queries = grounding.get("webSearchQueries")
-        self.searches += len(queries) if isinstance(queries, list) else 0
+        grounding = obj(self._cited.get("groundingMetadata"))
+        if grounding is not None:
+            queries = camel(grounding).get("webSearchQueries")
+            self.searches += len(queries) if isinstance(queries, list) else 0
         self._logprobs = candidate.get("logprobsResult")
-        self._texts = sum(_is_text(part) for part in parts)
+        self._texts = sum(map(_is_text, parts)) if self._cited else 0
         for part in parts:
-            self._part(part, out)
+            self._part(camel(part), out)
         self._cite(out)
         if self._logprobs is not None and self._open is Text:
             self._delta("", out)
@@ -76,7 +78,8 @@ class CandidateReader:
     def _part(self, part: Object, out: list[AnyEvent]) -> None:
         said, signature = text(part.get("text")), text(part.get("thoughtSignature"))
         if said is not None:
-            self._texts -= _is_text(part)
+            if self._cited:
+                self._texts -= _is_text(part)
             if part.get("thought") is True:
                 self._thought(said, signature, out)
             else:

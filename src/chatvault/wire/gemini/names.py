@@ -13,7 +13,7 @@ _STEP: Final = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 def camel(value: Object) -> Object:
     """The object with its own field names in camelCase; what lies below is as it was."""
-    if not any("_" in name for name in value):
+    if "_" not in "".join(value):
         return value
     return {_STEP.sub(_upper, name): each for name, each in value.items()}
 

@@ -43,6 +43,7 @@ class ReplyReader:
         out: list[AnyEvent] = []
         if chunk.get("error") is not None:
             self._failed = True
+            self._tell_usage(out)
             out.append(failure(chunk["error"]))
             return out
         if not self._begun:
@@ -50,33 +51,39 @@ class ReplyReader:
                 raise ValueError("no field of a Gemini answer")
             self._begun = True
             out.append(_begun(chunk))
-        for at, candidate in enumerate(map(camel, objects(chunk.get("candidates")))):
-            self._candidate(candidate, at, str(text(chunk.get("responseId")) or ""), out)
-        feedback = camel(obj(chunk.get("promptFeedback")) or {})
-        reason = text(feedback.get("blockReason"))
-        if reason and not self._choices:
-            self._finished[0] = finish.blocked(reason)
-        self._tell_usage(chunk.get("usageMetadata"), out)
+        finished = len(self._finished)
+        for at, candidate in enumerate(objects(chunk.get("candidates"))):
+            self._candidate(camel(candidate), at, chunk, out)
+        feedback = obj(chunk.get("promptFeedback"))
+        if feedback is not None and not self._choices:
+            reason = text(camel(feedback).get("blockReason"))
+            if reason:
+                self._finished[0] = finish.blocked(reason)
+        self._shape = chunk.get("usageMetadata") or self._shape
+        if len(self._finished) > finished:
+            self._tell_usage(out)
         return out
 
-    def _candidate(self, candidate: Object, at: int, seed: str, out: list[AnyEvent]) -> None:
-        index = integer(candidate.get("index"))
-        choice = index if index is not None else at
+    def _candidate(self, candidate: Object, at: int, chunk: Object, out: list[AnyEvent]) -> None:
+        index = candidate.get("index")
+        choice = index if type(index) is int else integer(index)
+        if choice is None:
+            choice = at
         reader = self._choices.get(choice)
         if reader is None:
-            reader = self._choices[choice] = CandidateReader(choice, seed)
+            reader = self._choices[choice] = CandidateReader(choice, text(chunk.get("responseId")) or "")
         reader.read(candidate, out)
         name = finish.said(candidate.get("finishReason"))
         if name is not None:
             detail = text(candidate.get("finishMessage"))
             self._finished[choice] = finish.finished(name, choice, called=reader.called, detail=detail)
 
-    def _tell_usage(self, shape: object, out: list[AnyEvent]) -> None:
-        """Each chunk has a usage of its own; only one that says something new is told."""
-        if shape is None or shape == self._shape:
-            return
-        self._shape = shape
-        usage = normalise(shape)
+    def _tell_usage(self, out: list[AnyEvent]) -> None:
+        """Each chunk has the usage so far; it is told when a candidate ends, and when the stream does."""
+        usage, self._shape = normalise(self._shape), None
+        searches = sum(reader.searches for reader in self._choices.values())
+        if searches:
+            usage = replace(usage or self._usage or Usage(), searches=searches)
         if usage is not None and usage != self._usage:
             self._usage = usage
             out.append(UsageTold(usage=usage))
@@ -88,10 +95,7 @@ class ReplyReader:
             return out
         for reader in self._choices.values():
             reader.finish(out)
-        searches = sum(reader.searches for reader in self._choices.values())
-        if searches:
-            usage = replace(self._usage or Usage(), searches=searches)
-            out.append(UsageTold(usage=usage))
+        self._tell_usage(out)
         if not self._finished or self._choices.keys() - self._finished.keys():
             return out
         out += [self._finished[choice] for choice in sorted(self._finished)]
