@@ -12,7 +12,7 @@ once, and the provider saw no call before the journal had it.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -111,6 +111,10 @@ class Gate:
             return await converse(reader, writer, request, quiet=quiet)
         finally:
             writer.close()
+
+    def on_exit(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close a client library's connections with the gateway."""
+        self._stack.push_async_callback(close)
 
     async def settled(self, calls: int = 0) -> None:
         """Until no call is under way, and `calls` have been served."""

@@ -42,7 +42,7 @@ async def test_tokens_that_do_not_open(tmp_path: Path) -> None:
         body = written(HELLO, CHAT)
         wanted = {
             body: "token_missing",
-            gate.post(HELLO, authorization="Basic dXNlcjpwYXNz"): "token_missing",
+            gate.post(HELLO, authorization="Basic dXNlcjpwYXNz"): "token_malformed",
             gate.post(HELLO, authorization="Bearer"): "token_missing",
             gate.post(HELLO, authorization="Bearer "): "token_missing",
             gate.post(HELLO, authorization="Bearer sk-abcdef"): "token_malformed",

@@ -37,6 +37,7 @@ async def test_anthropics_library_is_answered_by_an_openai_provider(tmp_path: Pa
                 await client.messages.create(
                     model="fake/no-such-model", max_tokens=1, messages=[{"role": "user", "content": "x"}]
                 )
+            assert isinstance(missing.value.body, dict)
             assert missing.value.body["type"] == "error"
             with pytest.raises(anthropic.APIStatusError) as failed:
                 await client.messages.create(

@@ -8,7 +8,7 @@ import msgspec
 from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
-from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint
+from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech
 from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 COUNT_TOKENS: Final = "messages.count_tokens"
-_NEEDS_MODEL: Final = frozenset(
-    ("chat.completions", "completions", "embeddings", "responses", "messages", COUNT_TOKENS)
-)
+_NEEDS_MODEL: Final = frozenset(("completions", "embeddings", COUNT_TOKENS))
+"""Endpoints beside conversations that work with a model only."""
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
 _REFERENCES: Final = (b"image_url", b"file_", b"web_search")
 """What in a body points at input that is not in its bytes; one search each, since bodies may be large."""
@@ -74,6 +73,14 @@ class Estimated(msgspec.Struct, frozen=True, gc=False):
     tokens: int
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """A request as it was read, with what its path says."""
+
+    request: AskedFields
+    model: str
+    stream: bool
+
+
 def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech) -> bool:
     """Whether the provider has an API of the family that the call is to be sent in."""
     return answering.family == "openai" or answering is not speech or answering.family in provider.faces
@@ -88,7 +95,9 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
         provider, target = _target(call, endpoint, grant, None)
         return Admitted(provider.name, None, None, b"", 0, 0, free=provider.free)
     request = call.speech.read_request(body)
-    provider, target = _target(call, endpoint, grant, request.model)
+    model = model_in_path(call.head.path)[0] if endpoint.in_path else request.model
+    stream = endpoint.stream if endpoint.in_path else request.stream
+    provider, target = _target(call, endpoint, grant, model)
     answering = answering_dialect(call.speech, provider) if endpoint.conversation else call.speech
     if answering is None:
         raise ClientError(
@@ -106,9 +115,10 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             param="model",
         )
     if answering is not call.speech:
-        return _translated(call, endpoint, request, body, provider, target, answering)
+        asked = Asked(request, model or "", stream)
+        return _translated(call, endpoint, asked, body, provider, target, answering)
     changes: dict[str, bytes] = {}
-    if target.renamed:
+    if target.renamed and not endpoint.in_path:
         changes["model"] = msgspec.json.encode(target.model)
     hide = (
         isinstance(request, JsonRequest)
@@ -123,11 +133,11 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     return Admitted(
         provider.name,
         target.model,
-        request.model,
+        model,
         body if isinstance(body, bytes) and not changes else request.fields.patched(changes),
         len(body),
         len(body),
-        request.stream,
+        stream,
         hide,
         price,
         _reserved(endpoint, provider, price, request, body),
@@ -140,7 +150,7 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
 def _translated(
     call: "Call",
     endpoint: Endpoint,
-    request: AskedFields,
+    asked: Asked,
     body: Body,
     provider: ProviderSnapshot,
     target: Target,
@@ -150,21 +160,27 @@ def _translated(
     assert target.model is not None
     strict = call.head.fields.get(b"x-chatvault-strict") == b"1"
     translation = translate(
-        call.speech, answering, body, public=request.model or target.model, target=target.model, strict=strict
+        call.speech,
+        answering,
+        body,
+        public=asked.model,
+        target=target.model,
+        stream=asked.stream if endpoint.in_path else None,
+        strict=strict,
     )
     price = _price(call, provider, target)
     return Admitted(
         provider.name,
         target.model,
-        request.model,
+        asked.model,
         translation.body,
         len(translation.body),
         len(body),
         translation.conversation.stream,
         False,
         price,
-        _reserved(endpoint, provider, price, request, body),
-        request.metadata() or _NO_METADATA,
+        _reserved(endpoint, provider, price, asked.request, body),
+        asked.request.metadata() or _NO_METADATA,
         answering.family,
         translation,
         provider.free,
@@ -223,7 +239,7 @@ def _target(
 def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[ProviderSnapshot, Target]:
     """Where a call without a model goes: the default provider, if the token may reach what cannot be checked
     by a model's name."""
-    if endpoint.name in _NEEDS_MODEL:
+    if endpoint.conversation or endpoint.name in _NEEDS_MODEL:
         raise ClientError(
             "The field 'model' is missing. Name the model to ask.", code="model_missing", param="model"
         )
@@ -266,7 +282,7 @@ def _reserved(
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
     if provider.free:
         return 0
-    if price is None or endpoint.name not in _TOKEN_PRICED:
+    if price is None or not (endpoint.conversation or endpoint.name in _TOKEN_PRICED):
         return None
     image, file, search = _REFERENCES
     outside = image in body or file in body or search in body

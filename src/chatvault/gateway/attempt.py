@@ -19,10 +19,9 @@ from chatvault.net.decoding import CODINGS, Decoded
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-JSON_ONLY: Final = frozenset(
-    ("chat.completions", "completions", "embeddings", "responses", "messages", "moderations")
-)
-"""Endpoints that answer in JSON or as a stream of events; anything else is not their dialect."""
+_EVENTS: Final = b"text/event-stream"
+JSON_ONLY: Final = frozenset(("completions", "embeddings", "moderations"))
+"""Endpoints beside conversations that answer in JSON or as a stream of events; anything else is not their dialect."""
 
 
 class Attempt:
@@ -77,13 +76,14 @@ class Attempt:
             return RawRelay(call)
         if head.status >= 400:
             return WholeRelay(call)
-        if kind.startswith(call.speech.stream_type):
+        asked_stream = call.admitted is not None and call.admitted.stream
+        if kind.startswith(_EVENTS) or (asked_stream and kind.startswith(call.speech.stream_type)):
             return StreamRelay(call)
         json_kind = kind.startswith(b"application/json") or b"+json" in kind
         if json_kind and head.length is not None and head.length > HOLD:
             return RawRelay(call, json=True)
         endpoint = call.endpoint
-        if json_kind or (endpoint is not None and endpoint.name in JSON_ONLY):
+        if json_kind or (endpoint is not None and (endpoint.conversation or endpoint.name in JSON_ONLY)):
             return WholeRelay(call)
         return RawRelay(call)
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from chatvault.access.grant import Grant
 from chatvault.audit.lines import Attempted, Private
@@ -33,8 +34,8 @@ from chatvault.gateway.answers import error_answer, passed
 from chatvault.gateway.attempt import Attempt
 from chatvault.gateway.faults import NOT_SENT, upstream_error
 from chatvault.gateway.intake import HeldBody
-from chatvault.gateway.outbound import credential, outbound_headers, translated_headers
-from chatvault.gateway.routes import Endpoint, find_endpoint
+from chatvault.gateway.outbound import credential, outbound_headers, outbound_query, translated_headers
+from chatvault.gateway.routes import Endpoint, find_endpoint, model_in_path
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
 from chatvault.gateway.speech import OPENAI, speech_of
 from chatvault.gateway.trace import trace_id
@@ -115,7 +116,7 @@ class Call:
         if head.method == b"OPTIONS":
             local.preflight(self)
             return
-        self.endpoint = endpoint = find_endpoint(head.method, head.path)
+        self.endpoint = endpoint = find_endpoint(head.method, head.path, head.query)
         if endpoint is None:
             raise local.not_found(self)
         self.speech = speech_of(endpoint.dialect)
@@ -143,7 +144,7 @@ class Call:
         self.grant = grant
         check_endpoint(grant, endpoint, self.at)
         if endpoint.local:
-            local.answer_models(self)
+            local.answer_local(self, endpoint)
             return
         kind, content_type = endpoint.body, self.head.fields.get(b"content-type", b"").lower()
         if self.head.fields.get(b"expect", b"100-continue").lower() != b"100-continue":
@@ -259,13 +260,26 @@ class Call:
     def _request(self, admitted: Admitted, upstream: "Upstream") -> Request:
         head, translation = self.head, admitted.translation
         if translation is None:
-            target = upstream.target(head.path, head.query, admitted.target)
+            target = self._passed_on(admitted, upstream)
             headers = outbound_headers(head, upstream.headers, upstream.hidden, self.id)
         else:
             path, mark, query = translation.path.partition(b"?")
             target = upstream.below(path, mark + query, admitted.target)
             headers = translated_headers(head, upstream.headers, self.id)
         return Request(head.method, target, headers, admitted.body, admitted.length)
+
+    def _passed_on(self, admitted: Admitted, upstream: "Upstream") -> bytes:
+        """The request target of a call in the client's own dialect."""
+        head, endpoint = self.head, self.endpoint
+        assert endpoint is not None
+        if endpoint.in_path:
+            _, verb = model_in_path(head.path)
+            path = b"/models/%s:%s" % (quote(admitted.target or "", safe="").encode(), verb)
+        elif admitted.family == "ollama":
+            path = head.path
+        else:
+            return upstream.target(head.path, head.query, admitted.target)
+        return upstream.below(path, outbound_query(head.query), admitted.target)
 
     def _writable(self) -> None:
         if self.upload is not None:

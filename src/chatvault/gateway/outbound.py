@@ -1,6 +1,8 @@
 """What goes upstream of a request's head: everything but what speaks for the client's connection, or chooses
 an account."""
 
+import base64
+import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -120,8 +122,25 @@ def credential(head: RequestHead) -> bytes | None:
     value = fields.get(b"authorization")
     if value is not None:
         scheme, _, token = value.partition(b" ")
-        return token.strip() if scheme.lower() == b"bearer" else b""
+        return token.strip() if scheme.lower() == b"bearer" else _basic(scheme, token)
     for name in CREDENTIALS[1:]:
         if name in fields:
             return fields[name]
-    return None
+    key = _KEY.search(head.query) if head.path.startswith(_GEMINI) else None
+    return key[1] if key is not None else None
+
+
+_KEY: Final = re.compile(rb"[?&]key=([A-Za-z0-9-]+)")
+_GEMINI: Final = (b"/v1beta/", b"/v1/models/")
+"""Paths whose clients may send their key in the query (https://ai.google.dev/api, seen 2026-11); it goes no further."""
+
+
+def _basic(scheme: bytes, value: bytes) -> bytes:
+    """The password of basic authentication, which Ollama's clients can send. Empty if it is none."""
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        pair = base64.b64decode(value.strip(), validate=True)
+    except ValueError:
+        return b""
+    return pair.partition(b":")[2]

@@ -27,6 +27,9 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """A request that the hub can translate, for a provider that speaks another dialect."""
     usage_option: bool = False
     """Streams report usage only if `stream_options.include_usage` asks for it."""
+    in_path: bool = False
+    """The model stands in the path, and whether the answer is streamed: `stream`."""
+    stream: bool = False
 
 
 _JSON: Final = {
@@ -38,6 +41,10 @@ _JSON: Final = {
     b"/v1/responses": Endpoint("responses", "openai.responses", "json", conversation=True),
     b"/v1/messages": Endpoint("messages", "anthropic.messages", "json", conversation=True),
     b"/v1/messages/count_tokens": Endpoint("messages.count_tokens", "anthropic.count_tokens", "json"),
+    b"/api/chat": Endpoint("api.chat", "ollama.chat", "json", conversation=True),
+    b"/api/generate": Endpoint("api.generate", "ollama.generate", "json", conversation=True),
+    b"/api/embed": Endpoint("api.embed", "ollama.embed", "json"),
+    b"/api/embeddings": Endpoint("api.embeddings", "ollama.embed", "json"),
     b"/v1/moderations": Endpoint("moderations", "openai.moderations", "json"),
     b"/v1/images/generations": Endpoint("images.generations", "openai.images", "json"),
     b"/v1/images/edits": Endpoint("images.edits", "openai.images", "any"),
@@ -46,6 +53,27 @@ _JSON: Final = {
     b"/v1/audio/transcriptions": Endpoint("audio.transcriptions", "openai.audio", "upload"),
     b"/v1/audio/translations": Endpoint("audio.translations", "openai.audio", "upload"),
 }
+_GEMINI: Final = {
+    b"generateContent": Endpoint(
+        "generateContent", "gemini.generate", "json", conversation=True, in_path=True
+    ),
+    b"streamGenerateContent": Endpoint(
+        "streamGenerateContent", "gemini.generate", "json", conversation=True, in_path=True, stream=True
+    ),
+    b"countTokens": Endpoint("countTokens", "gemini.count", "json", in_path=True),
+    b"embedContent": Endpoint("embedContent", "gemini.embed", "json", in_path=True),
+    b"batchEmbedContents": Endpoint("batchEmbedContents", "gemini.embed", "json", in_path=True),
+}
+_GEMINI_ARRAY: Final = Endpoint(
+    "streamGenerateContent", "gemini.array", "json", conversation=True, in_path=True, stream=True
+)
+_GEMINI_PATH: Final = re.compile(rb"/v1(?:beta)?/models/([A-Za-z0-9._/-]+):([A-Za-z]+)")
+_LOCAL: Final = {
+    b"/api/tags": Endpoint("api.tags", "ollama.models", local=True),
+    b"/api/version": Endpoint("api.version", "ollama.models", local=True),
+    b"/api/ps": Endpoint("api.ps", "ollama.models", local=True),
+}
+_GEMINI_MODELS: Final = Endpoint("gemini.models", "gemini.models", local=True)
 _MODELS: Final = Endpoint("models", "openai.models", local=True)
 _OTHER: Final = Endpoint("other", "openai.other", "any")
 _ACCOUNT: Final = {
@@ -101,6 +129,10 @@ CONTROL_PATHS: Final = (
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *_JSON.values(),
+    *_GEMINI.values(),
+    _GEMINI_ARRAY,
+    *_LOCAL.values(),
+    _GEMINI_MODELS,
     _MODELS,
     _OTHER,
     *_ACCOUNT.values(),
@@ -111,10 +143,27 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 """Every endpoint there is."""
 
 
-def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
+def model_in_path(path: bytes) -> tuple[str, bytes]:
+    """The model and the verb of one of Gemini's paths; empty if it is none."""
+    match = _GEMINI_PATH.fullmatch(path)
+    return (match[1].decode(), match[2]) if match is not None else ("", b"")
+
+
+def find_endpoint(method: bytes, path: bytes, query: bytes = b"") -> Endpoint | None:
     """The endpoint of a request; None: there is none."""
-    if method == b"POST" and (endpoint := _JSON.get(path)) is not None:
-        return endpoint
+    if method == b"POST":
+        endpoint = _JSON.get(path)
+        if endpoint is None and b":" in path:
+            endpoint = _GEMINI.get(model_in_path(path)[1])
+            if endpoint is not None and endpoint.stream and b"alt=sse" not in query:
+                return _GEMINI_ARRAY  # https://ai.google.dev/api/generate-content (2026-11)
+        if endpoint is not None:
+            return endpoint
+    elif method in (b"GET", b"HEAD"):
+        if path in _LOCAL:
+            return _LOCAL[path]
+        if path == b"/v1beta/models" or path.startswith(b"/v1beta/models/"):
+            return _GEMINI_MODELS
     if path == b"/" and method in (b"GET", b"HEAD"):
         return ROOT
     if path == b"/health" and method in (b"GET", b"HEAD"):

@@ -10,8 +10,18 @@ from chatvault.wire.anthropic.dialect import MESSAGES
 from chatvault.wire.anthropic.reply import Learner
 from chatvault.wire.anthropic.request import read as anthropic_request
 from chatvault.wire.anthropic.tap import MessagesTap
+from chatvault.wire.gemini.array import ArraySplitter
+from chatvault.wire.gemini.dialect import GEMINI, GEMINI_ARRAY
+from chatvault.wire.gemini.facts import read_facts as gemini_facts
+from chatvault.wire.gemini.request import read as gemini_request
+from chatvault.wire.gemini.tap import StreamTap as GeminiTap
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.json_fields import Body
+from chatvault.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
+from chatvault.wire.ollama.facts import read_facts as ollama_facts
+from chatvault.wire.ollama.lines import LineSplitter
+from chatvault.wire.ollama.request import read as ollama_request
+from chatvault.wire.ollama.tap import StreamTap as OllamaTap
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
@@ -70,6 +80,36 @@ def _messages_facts(body: bytes) -> Facts:
     return learner.facts
 
 
+def _gemini(
+    dialect: str, hub: ConversationDialect, splitter: Callable[[], Splitter], stream_type: bytes
+) -> Speech:
+    return Speech(
+        dialect=dialect,
+        read_request=gemini_request,
+        read_reply=gemini_facts,
+        tap=lambda hide: GeminiTap(),
+        splitter=splitter,
+        error_body=lambda error: hub.write_error(error, error.http_status),
+        error_event=hub.write_error_event,
+        stream_type=stream_type,
+        hub=hub,
+    )
+
+
+def _ollama(dialect: str, hub: ConversationDialect) -> Speech:
+    return Speech(
+        dialect=dialect,
+        read_request=ollama_request,
+        read_reply=ollama_facts,
+        tap=lambda hide: OllamaTap(),
+        splitter=LineSplitter,
+        error_body=lambda error: hub.write_error(error, error.http_status),
+        error_event=hub.write_error_event,
+        stream_type=b"application/x-ndjson",
+        hub=hub,
+    )
+
+
 OPENAI: Final = _openai("openai")
 """For everything that has no row of its own."""
 SPEECHES: Final = {
@@ -78,6 +118,10 @@ SPEECHES: Final = {
         _openai("openai.chat", ChatDialect()),
         _openai("openai.responses", ResponsesDialect()),
         _openai("openai.completions"),
+        _gemini("gemini.generate", GEMINI, EventSplitter, b"text/event-stream"),
+        _gemini("gemini.array", GEMINI_ARRAY, ArraySplitter, b"application/json"),
+        _ollama("ollama.chat", OLLAMA),
+        _ollama("ollama.generate", OLLAMA_GENERATE),
         Speech(
             dialect="anthropic.messages",
             read_request=anthropic_request,

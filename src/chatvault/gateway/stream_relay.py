@@ -13,12 +13,12 @@ import msgspec
 
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
+from chatvault.wire.hub.events import Failed
+from chatvault.wire.openai.errors import error_text
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-_NEEDS_END: Final = frozenset(("chat.completions", "completions", "responses", "messages"))
-"""Endpoints whose streams tell when they are whole. One that ends without telling was cut."""
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _MOST_BEFORE: Final = 8 << 20
@@ -106,8 +106,13 @@ class StreamRelay:
         call.outcome.detail = error
         match = _STATUS.search(error)
         headers = [pair for pair in self._head.headers if pair[0] not in (b"content-type", b"cache-control")]
-        body = b'{"error":%s}' % _error_object(error)
-        head = Head(int(match[1]) if match else 502, [*headers, (b"content-type", b"application/json")], None)
+        status = int(match[1]) if match else 502
+        hub = call.speech.hub if call.speech.family != "openai" else None
+        if hub is None:
+            body = b'{"error":%s}' % _error_object(error)
+        else:
+            body = hub.write_error(Failed(message=error_text(error.encode()) or error, status=status), status)
+        head = Head(status, [*headers, (b"content-type", b"application/json")], None)
         call.drop_upstream()
         call.finish_whole(head, body)
         return True
@@ -134,7 +139,8 @@ class StreamRelay:
         if call.stage == "settled":
             return
         endpoint = call.endpoint
-        whole = tap.done or tap.ended or endpoint is None or endpoint.name not in _NEEDS_END
+        tells = endpoint is not None and (endpoint.conversation or endpoint.name == "completions")
+        whole = tap.done or tap.ended or not tells  # a stream that tells its end, and ends without, was cut
         if not self._begun or not (whole or tap.facts.error is not None):
             call.outcome.detail = "the stream ended without its last event"
             call.fail(

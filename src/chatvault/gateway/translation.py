@@ -49,14 +49,21 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
 
 
 def translate(
-    asked: Speech, answering: Speech, body: Body, *, public: str, target: str, strict: bool
+    asked: Speech,
+    answering: Speech,
+    body: Body,
+    *,
+    public: str,
+    target: str,
+    stream: bool | None,
+    strict: bool,
 ) -> Translation:
     """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried
     whole."""
     reader, writer = asked.hub, answering.hub
     assert reader is not None
     assert writer is not None
-    said = reader.read_request(bytes(body), model=public)
+    said = reader.read_request(bytes(body), model=public, stream=stream)
     conversation = msgspec.structs.replace(said, model=target)
     dropped = Dropped()
     written = writer.write_request(conversation, dropped)
