@@ -360,7 +360,7 @@ def test_what_gemini_has_no_words_for_is_reported() -> None:
             ),
             user(
                 Media(kind="image", data="AAAA", detail="high"),
-                Media(kind="document", text="plain"),
+                Media(kind="document", text="plain", name="notes"),
                 ToolResult(
                     call="none",
                     parts=(Unknown(kind="x", raw=raw({}), origin="y"), Text(text="t", cache="1h")),
@@ -415,6 +415,7 @@ def test_what_gemini_has_no_words_for_is_reported() -> None:
         "messages[3].content[1].k",
         "messages[3].content[2]",
         "messages[4].content[0].detail",
+        "messages[4].content[1].title",
         "messages[4].content[0]",
         "messages[4].content[1].cache_control",
         "tools[0]",
@@ -443,8 +444,8 @@ def test_what_gemini_has_no_words_for_is_reported() -> None:
             Reasoning(budget=60000, show=True),
             {"includeThoughts": True, "thinkingBudget": 32768},
         ),
-        ("gemini-2.5-pro", Reasoning(adaptive=True), {"thinkingBudget": -1}),
-        ("gemini-3-pro", Reasoning(adaptive=True), None),
+        ("gemini-2.5-pro", Reasoning(adaptive=True), {"includeThoughts": True, "thinkingBudget": -1}),
+        ("gemini-3-pro", Reasoning(adaptive=True), {"includeThoughts": True}),
         ("gemini-3-pro-preview", Reasoning(effort="minimal"), {"thinkingLevel": "LOW"}),
         ("gemini-3-flash", Reasoning(effort="none"), {"thinkingLevel": "MINIMAL"}),
         (

@@ -161,7 +161,7 @@ def test_what_ollama_has_no_words_for_is_reported() -> None:
                 Text(text="b"),
                 Media(kind="image", data="AAAA", detail="high"),
                 Media(kind="image", url="https://x.test/a.png"),
-                Media(kind="document", text="plain"),
+                Media(kind="document", text="plain", name="notes"),
                 Media(kind="audio", data="AAAA"),
             ),
             Message(
@@ -219,6 +219,7 @@ def test_what_ollama_has_no_words_for_is_reported() -> None:
         "messages[0].content[0].cache_control",
         "messages[1].content[0].citations",
         "messages[1].content[2].detail",
+        "messages[1].content[4].title",
         "messages[1].content[3]",
         "messages[1].content[5]",
         "messages[2].content[0].signature",

@@ -155,4 +155,6 @@ def _lost_fields(part: Part) -> list[str]:
         lost.append("citations")
     if isinstance(part, Media) and part.detail not in (None, "auto"):
         lost.append("detail")
+    if isinstance(part, Media) and part.text is not None and part.name is not None:
+        lost.append("title")
     return lost

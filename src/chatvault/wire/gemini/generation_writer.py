@@ -99,8 +99,9 @@ def _output(out: Object, output: Output, conversation: Conversation, dropped: Dr
 def _thinking(reasoning: Reasoning, conversation: Conversation) -> Object:
     out: Object = {}
     show = reasoning.show
-    if show is None and reasoning.summary is not None:
-        show = True
+    if show is None and conversation.origin != DIALECT:
+        # Dialects that ask by a budget show thoughts unless told otherwise; here they must be asked for.
+        show = True if reasoning.summary is not None or reasoning.budget or reasoning.adaptive else None
     if show is not None:
         out["includeThoughts"] = show
     if conversation.origin == DIALECT:

@@ -153,6 +153,8 @@ class MessagesWriter:
             self._dropped.add(f"{path}.citations")
         if isinstance(part, Media) and part.detail not in (None, "auto"):
             self._dropped.add(f"{path}.detail")
+        if isinstance(part, Media) and part.name is not None:
+            self._dropped.add(f"{path}.title")
 
 
 def _arguments(said: str) -> Object:
