@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
+from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.events import (
     AnyEvent,
     ArgumentsDelta,
@@ -25,7 +26,10 @@ from chatvault.wire.openai.responses.dialect import ResponsesDialect
 from chatvault.wire.openai.tolerant import encode
 from tests.wire.openai.recordings import gist, pieces
 
-DIALECTS = {"openai.chat": ChatDialect(), "openai.responses": ResponsesDialect()}
+DIALECTS: dict[str, ConversationDialect] = {
+    "openai.chat": ChatDialect(),
+    "openai.responses": ResponsesDialect(),
+}
 ASKED = Conversation(model="m", messages=(), stream=True, stream_usage=True, origin="openai.chat")
 TEXTS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=4)
 

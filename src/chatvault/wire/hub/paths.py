@@ -14,6 +14,7 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "choices": "n",
         "parallel_tools": "parallel_tool_calls",
     },
+    "openai.completions": {"max_output": "max_tokens", "choices": "n", "top_logprobs": "logprobs"},
     "openai.responses": {
         "output": "text.format",
         "max_output": "max_output_tokens",

@@ -100,7 +100,7 @@ FULL = answer(
 
 
 def test_the_official_library_puts_a_stream_together() -> None:
-    state: ResponseStreamState[None] = ResponseStreamState(input_tools=omit, text_format=omit)  # type: ignore[arg-type]
+    state: ResponseStreamState[None] = ResponseStreamState(input_tools=omit, text_format=omit)
     final: Any = None
     for number, event in enumerate(written(FULL)):
         assert event["sequence_number"] == number

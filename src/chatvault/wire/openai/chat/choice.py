@@ -20,6 +20,7 @@ from chatvault.wire.openai.chat.calls import Calls, text_pieces
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.finish import READ
 from chatvault.wire.openai.chat.thoughts import detail_text, origin_of
+from chatvault.wire.openai.logprobs import chat_logprobs
 from chatvault.wire.openai.media import split_url
 from chatvault.wire.openai.tolerant import Values, name_of, object_of, objects_of, raw, text_of, unread
 
@@ -63,7 +64,8 @@ class ChoiceReader:
     def feed(self, message: Values, logprobs: object = None) -> list[AnyEvent]:
         events: list[AnyEvent] = []
         content = message.get("content")
-        told = raw(logprobs) if isinstance(logprobs, dict) and any(logprobs.values()) else None
+        chances = chat_logprobs(logprobs) if logprobs else None
+        told = raw(chances) if chances is not None else None
         if message.get("reasoning_details") or message.get("reasoning_content") or message.get("reasoning"):
             self._think(message, events, told if not content else None)
         if isinstance(content, str):

@@ -75,15 +75,8 @@ class ContentWriter:
             return self._document(part)
         if link is None:
             return None  # a file id; chat takes none of images, audio and video
-        if part.kind == "audio" and part.data is not None:
-            return {
-                "type": "input_audio",
-                "input_audio": {"data": part.data, "format": audio_format(part.mime)},
-            }
-        if part.kind == "audio" and part.origin == ORIGIN:
-            return {"type": "input_audio", "input_audio": {"data": link}}
         if part.kind == "audio":
-            return None
+            return _audio(part)
         name = f"{part.kind}_url"
         inner: Values = {"url": link}
         put(inner, detail=part.detail)
@@ -101,3 +94,12 @@ class ContentWriter:
         if part.origin is not None and part.origin.startswith("openai."):
             return {"type": "file", "file": {"file_id": part.file}}
         return None
+
+
+def _audio(part: Media) -> Values | None:
+    if part.origin == ORIGIN and part.mime is None:
+        # Mistral's: data or a URL, and no format (https://docs.mistral.ai/capabilities/audio/, seen 2026-11).
+        return {"type": "input_audio", "input_audio": part.data or part.url}
+    if part.data is None:
+        return None
+    return {"type": "input_audio", "input_audio": {"data": part.data, "format": audio_format(part.mime)}}

@@ -98,7 +98,8 @@ class AnswerReader:
             message = value.get("delta") if self._whole else value.get("message")
         if isinstance(message, dict):
             found += reader.feed(message, value.get("logprobs"))
-        elif isinstance(text := value.get("text"), str) and text:
+        elif isinstance(text := value.get("text"), str) and (text or value.get("logprobs")):
+            # Completions, and those who send them in the place of chat.
             found += reader.feed({"content": text}, value.get("logprobs"))
         if (word := value.get("finish_reason")) is not None:
             reader.finish(word, value.get("stop_reason") or value.get("matched_stop"))

@@ -46,7 +46,7 @@ def read_request(body: bytes, model: str | None, stream: bool | None) -> Convers
     for name, value in _MEANT.items():
         if rest.get(name) == value:
             said[name] = raw(rest.pop(name))
-    usage_asked = _stream_usage(rest)
+    usage_asked = read_stream_usage(rest)
     return Conversation(
         model=model if model is not None else named or "",
         messages=tuple(reader.read(message, at) for at, message in enumerate(messages)),
@@ -79,7 +79,7 @@ def read_request(body: bytes, model: str | None, stream: bool | None) -> Convers
     )
 
 
-def _stream_usage(rest: Values) -> bool:
+def read_stream_usage(rest: Values) -> bool:
     options = take_object(rest, "stream_options")
     if options is None:
         return False

@@ -111,6 +111,8 @@ def read_choice(rest: Values, said: dict[str, msgspec.Raw]) -> ToolChoice | None
     choice = _mode(value) if isinstance(value, str) else _named(object_of(value))
     if choice is not None:
         del rest["tool_choice"]
+        if value == "any":
+            said["tool_choice"] = raw(value)
     return choice
 
 
