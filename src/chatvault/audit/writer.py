@@ -148,15 +148,19 @@ class ChainWriter:
         written is kept and written later, in order. Raises JournalError only when the writer is closed."""
         if self._file < 0:
             raise JournalError(f"The journal's chain {self.chain} is closed.")
-        self._kept.append(line)
-        if len(self._kept) > 1 and time.monotonic() - self._healed_at < _HEAL_EVERY:
-            return
-        try:
-            self._flush_reserved()
-        except OSError as error:
-            self._healed_at = time.monotonic()
-            self.fault = advice(self.folder, error)
-            return
+        if not self._kept and not self._private.waiting:
+            try:
+                self._put(line)
+            except OSError as error:
+                self._kept.append(line)
+                self._make_way(error)
+        else:
+            self._kept.append(line)
+            if time.monotonic() - self._healed_at >= _HEAL_EVERY:
+                try:
+                    self._flush_kept()
+                except OSError as error:
+                    self._make_way(error)
         if self._size >= self._segment_limit:
             self._roll()
 
@@ -319,17 +323,29 @@ class ChainWriter:
 
     # --- when something is amiss
 
+    def _make_way(self, error: OSError) -> None:
+        """The lines that are kept could not be written. On a full disk the reserve is given up for them, and they are
+        tried once more; what is kept even then waits."""
+        try:
+            self._give_up_for(error)
+        except OSError as still:
+            self._healed_at = time.monotonic()
+            self.fault = advice(self.folder, still)
+
+    def _give_up_for(self, error: OSError) -> None:
+        if error.errno not in FULL or not self._reserve.held:
+            raise error
+        self._reserve.give_up()
+        self.fault = advice(self.folder, error)
+        self._flush_kept()
+
     def _flush_reserved(self) -> None:
         """Write the lines that are kept; give up the reserve when the disk is full, and try once more. Raises
         OSError."""
         try:
             self._flush_kept()
         except OSError as error:
-            if error.errno not in FULL or not self._reserve.held:
-                raise
-            self._reserve.give_up()
-            self.fault = advice(self.folder, error)
-            self._flush_kept()
+            self._give_up_for(error)
 
     def _flush_kept(self) -> None:
         self._private.flush()

@@ -45,6 +45,11 @@ class Fields:
         A large body comes back in slices, so that it is not copied.
         """
         body, spans = self.body, self.spans
+        if len(changes) == 1 and isinstance(body, bytes) and len(body) <= COPIED:
+            ((name, value),) = changes.items()
+            if name in spans:
+                start, end = spans[name]
+                return body[:start] + value + body[end:]
         source = body if isinstance(body, bytes) and len(body) <= COPIED else memoryview(body)
         parts, done = list[bytes | memoryview](), 0
         new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
@@ -135,19 +140,25 @@ def _spans(body: Body, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
 
     A value's own bytes must be found where the walk expects it: its length alone could be met by other bytes.
     """
-    spans, at, match = {}, body.index(b"{") + 1, _KEY.match
+    spans, at = {}, body.index(b"{") + 1
     for name, value in values.items():
-        key = match(body, at)
         quoted = _quoted(name) if len(name) <= _REMEMBERED else b'"%s"' % name.encode()
-        if key is None or (key[1] != quoted and not _same_key(key[1], name)):
-            raise _twice()
-        start, raw = key.end(), memoryview(value)  # no copy: a value may be as large as a body
-        if not body.startswith(raw, start):
-            raise _twice()
+        raw = memoryview(value)  # no copy: a value may be as large as a body
+        start = at + len(quoted) + (2 if body.startswith(b" ", at + len(quoted) + 1) else 1)
+        if not (
+            body.startswith(quoted, at)
+            and body.startswith(b":", at + len(quoted))
+            and body.startswith(raw, start)
+        ):
+            start = _value_start(body, at, name, quoted, raw)
         end = start + len(raw)
         spans[name] = (start, end)
         at = end + 1 if body[end] in b",}" else _after_blanks(body, end)
-        if body[at - 1] not in b",}":
+        closer = body[at - 1]
+        if closer == _COMMA:
+            if body.startswith(b" ", at):
+                at += 1
+        elif closer != _CLOSE:
             raise _twice()
     if not values:
         at = _after_blanks(body, at)
@@ -156,7 +167,20 @@ def _spans(body: Body, values: dict[str, Raw]) -> dict[str, tuple[int, int]]:
     return spans
 
 
+def _value_start(body: Body, at: int, name: str, quoted: bytes, raw: memoryview) -> int:
+    """Where the value of the key at `at` begins, however it is spelled and spaced."""
+    key = _KEY.match(body, at)
+    if (
+        key is None
+        or (key[1] != quoted and not _same_key(key[1], name))
+        or not body.startswith(raw, key.end())
+    ):
+        raise _twice()
+    return key.end()
+
+
 _CLOSE: Final = ord("}")
+_COMMA: Final = ord(",")
 _REMEMBERED: Final = 64
 """Characters of a key whose bytes may be kept; a client's key can be as long as its body."""
 
