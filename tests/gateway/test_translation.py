@@ -5,6 +5,8 @@ from pathlib import Path
 import anthropic
 import pytest
 
+from chatvault.gateway.outbound import hidden_fields, outbound_headers
+from chatvault.wire.http_head import parse_head
 from tests.gateway.harness import gateway
 
 
@@ -62,3 +64,13 @@ async def test_anthropics_library_is_answered_by_an_openai_provider(tmp_path: Pa
     ]
     assert [line.endpoint for line in records.closed] == ["messages"] * 5
     assert all(line.usage is not None for line in records.closed if line.state == "completed")
+
+
+def test_a_client_of_the_same_dialect_says_which_version_it_speaks() -> None:
+    said = parse_head(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nanthropic-version: 2026-01-01\r\n\r\n")
+    silent = parse_head(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n")
+    ours = [(b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01")]
+    hidden = hidden_fields(ours)
+    assert (b"anthropic-version", b"2026-01-01") in outbound_headers(said, ours, hidden, "id")
+    assert (b"anthropic-version", b"2023-06-01") not in outbound_headers(said, ours, hidden, "id")
+    assert (b"anthropic-version", b"2023-06-01") in outbound_headers(silent, ours, hidden, "id")

@@ -49,6 +49,8 @@ _NOT_PASSED: Final = frozenset(
     )
 )
 
+_CLIENTS_FIRST: Final = frozenset((b"anthropic-version",))
+"""A provider's fields that yield to the client's own: it knows which version of the API it speaks."""
 _PLAIN: Final = frozenset((b"keep-alive", b"close"))
 _OURS: Final = (b"sec-", b"x-chatvault-")
 """What begins so is between the client and the gateway. A name with an underscore does not pass either: some servers
@@ -76,7 +78,7 @@ def _parameter_name(parameter: bytes) -> bytes:
 
 def hidden_fields(ours: list[Header]) -> frozenset[bytes]:
     """The client's fields that do not pass to a provider whose own fields are `ours`."""
-    return _NOT_PASSED.union(name for name, _ in ours)
+    return _NOT_PASSED.union(name for name, _ in ours if name not in _CLIENTS_FIRST)
 
 
 def outbound_headers(
@@ -92,7 +94,9 @@ def outbound_headers(
         for pair in head.headers
         if pair[0] not in hidden and b"_" not in pair[0] and not pair[0].startswith(_OURS)
     ]
-    headers += ours
+    for pair in ours:
+        if pair[0] not in _CLIENTS_FIRST or pair[0] not in head.fields:
+            headers.append(pair)
     headers.append((b"accept-encoding", b"identity"))
     headers.append((b"x-request-id", request_id.encode()))
     return headers
