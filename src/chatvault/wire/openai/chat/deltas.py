@@ -134,7 +134,8 @@ class Deltas:
             self._thoughts += 1
         out: Values = {"reasoning_content": shown}
         part = state.part
-        if part.id or part.signature or part.origin in FORMATS:
+        # Once there are details, readers take them for all there is.
+        if part.id or part.signature or part.origin in FORMATS or self._details:
             kind = "summary" if part.summary else "text"
             out["reasoning_details"] = [
                 self._detail(state, begins, {"type": f"reasoning.{kind}", kind: text})

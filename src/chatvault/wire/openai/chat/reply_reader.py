@@ -107,7 +107,9 @@ class AnswerReader:
             self._fail(failure_of(value["error"]), found)
 
     def _learn(self, value: Values) -> None:
-        usage = value.get("usage") or object_of(value.get("x_groq")).get("usage")
+        usage = value.get("usage")
+        if not usage and "x_groq" in value:
+            usage = object_of(value["x_groq"]).get("usage")
         if usage:
             self._usage = usage_of(usage) or self._usage
         if "citations" in value:
@@ -192,13 +194,15 @@ class ChatStreamReader:
     def _read(self, whole: bytes) -> list[AnyEvent]:
         found: list[AnyEvent] = []
         for event in events(whole):
-            data = data_of(event)
             if self._done:
                 break
+            # Nearly all events are this one line, which needs no closer look.
+            plain = event.startswith(b'data: {"') and event.count(b"\n") == 2 and event.endswith(b"}\n\n")
+            data = event[6:-2] if plain else data_of(event)
             if data is None:
                 found.append(Pinged())
                 continue
-            if data.strip() == b"[DONE]":
+            if not plain and data.strip() == b"[DONE]":
                 self._done = True
                 found += self._reader.end(whole=True)
                 continue
@@ -206,7 +210,7 @@ class ChatStreamReader:
                 value = decode(data)
             except ValueError:
                 value = None
-            failed = _ERROR_EVENT.search(event) is not None
+            failed = not plain and _ERROR_EVENT.search(event) is not None
             if isinstance(value, dict):
                 found += self._reader.feed({"error": value} if failed and "error" not in value else value)
             elif failed:
