@@ -1,7 +1,7 @@
 """Client tokens: opaque, prefixed so that secret scanners know them, with a checksum so that a slip is told
 from a guess."""
 
-import hmac
+import hashlib
 import os
 import zlib
 
@@ -40,5 +40,5 @@ def well_formed(token: bytes) -> bool:
 
 
 def digest(pepper: bytes, token: bytes) -> bytes:
-    """The keyed digest (32 bytes) a token is stored and looked up by."""
-    return hmac.digest(pepper, token, "sha256")
+    """The keyed digest (BLAKE2b, RFC 7693; 32 bytes) that a token is stored and looked up by."""
+    return hashlib.blake2b(token, key=pepper, digest_size=32).digest()

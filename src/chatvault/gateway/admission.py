@@ -162,6 +162,7 @@ def _translated(
     translation = translate(
         call.speech,
         answering,
+        provider,
         body,
         public=asked.model,
         target=target.model,

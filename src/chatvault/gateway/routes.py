@@ -36,7 +36,9 @@ _JSON: Final = {
     b"/v1/chat/completions": Endpoint(
         "chat.completions", "openai.chat", "json", conversation=True, usage_option=True
     ),
-    b"/v1/completions": Endpoint("completions", "openai.completions", "json", usage_option=True),
+    b"/v1/completions": Endpoint(
+        "completions", "openai.completions", "json", conversation=True, usage_option=True
+    ),
     b"/v1/embeddings": Endpoint("embeddings", "openai.embeddings", "json"),
     b"/v1/responses": Endpoint("responses", "openai.responses", "json", conversation=True),
     b"/v1/messages": Endpoint("messages", "anthropic.messages", "json", conversation=True),

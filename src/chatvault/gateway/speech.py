@@ -23,6 +23,7 @@ from chatvault.wire.ollama.lines import LineSplitter
 from chatvault.wire.ollama.request import read as ollama_request
 from chatvault.wire.ollama.tap import StreamTap as OllamaTap
 from chatvault.wire.openai.chat.dialect import ChatDialect
+from chatvault.wire.openai.completions.dialect import CompletionsDialect
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
 from chatvault.wire.openai.request import read as openai_request
@@ -45,11 +46,8 @@ class Speech(msgspec.Struct, frozen=True):
     error_event: Callable[[ChatVaultError], bytes]
     stream_type: bytes = b"text/event-stream"
     hub: ConversationDialect | None = None
-
-    @property
-    def family(self) -> str:
-        """Whose API it belongs to: `openai`, `anthropic`, ..."""
-        return self.dialect.partition(".")[0]
+    family: str = "openai"
+    """Whose API it belongs to: what stands before the dialect's dot."""
 
 
 def _openai_facts(body: bytes) -> Facts:
@@ -85,6 +83,7 @@ def _gemini(
 ) -> Speech:
     return Speech(
         dialect=dialect,
+        family="gemini",
         read_request=gemini_request,
         read_reply=gemini_facts,
         tap=lambda hide: GeminiTap(),
@@ -99,6 +98,7 @@ def _gemini(
 def _ollama(dialect: str, hub: ConversationDialect) -> Speech:
     return Speech(
         dialect=dialect,
+        family="ollama",
         read_request=ollama_request,
         read_reply=ollama_facts,
         tap=lambda hide: OllamaTap(),
@@ -117,13 +117,14 @@ SPEECHES: Final = {
     for speech in (
         _openai("openai.chat", ChatDialect()),
         _openai("openai.responses", ResponsesDialect()),
-        _openai("openai.completions"),
+        _openai("openai.completions", CompletionsDialect()),
         _gemini("gemini.generate", GEMINI, EventSplitter, b"text/event-stream"),
         _gemini("gemini.array", GEMINI_ARRAY, ArraySplitter, b"application/json"),
         _ollama("ollama.chat", OLLAMA),
         _ollama("ollama.generate", OLLAMA_GENERATE),
         Speech(
             dialect="anthropic.messages",
+            family="anthropic",
             read_request=anthropic_request,
             read_reply=_messages_facts,
             tap=lambda hide: MessagesTap(),

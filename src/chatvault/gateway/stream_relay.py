@@ -139,7 +139,7 @@ class StreamRelay:
         if call.stage == "settled":
             return
         endpoint = call.endpoint
-        tells = endpoint is not None and (endpoint.conversation or endpoint.name == "completions")
+        tells = endpoint is not None and endpoint.conversation
         whole = tap.done or tap.ended or not tells  # a stream that tells its end, and ends without, was cut
         if not self._begun or not (whole or tap.facts.error is not None):
             call.outcome.detail = "the stream ended without its last event"

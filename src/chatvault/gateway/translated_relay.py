@@ -220,7 +220,10 @@ class TranslatedRelay:
             if isinstance(event, Failed):
                 self._failed(event, [])
                 return
-        self._show(head.status, translation.asked.write_reply(events, model=translation.public))
+        said = translation.asked.write_reply(
+            events, model=translation.public, conversation=translation.conversation
+        )
+        self._show(head.status, said)
 
     def _show(self, status: int, body: bytes) -> None:
         assert self._head is not None

@@ -12,7 +12,12 @@ from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.json_fields import Body
+from chatvault.wire.openai.chat.dialect import ChatDialect
+from chatvault.wire.openai.chat.quirks import ChatQuirks
 
+_STATEFUL: Final = ("previous_response_id", "conversation", "prompt", "background")
+"""Fields of a request that mean something only where the rest of it is kept."""
+_UNSET: Final = frozenset((b"null", b"false"))
 _MAX_SHOWN: Final = 2048
 """Bytes of the header that lists what was dropped."""
 
@@ -37,6 +42,16 @@ class Translation(msgspec.Struct, frozen=True, gc=False):
         return ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_SHOWN]
 
 
+def _for_provider(
+    dialect: ConversationDialect | None, provider: ProviderSnapshot
+) -> ConversationDialect | None:
+    """The dialect with the provider's quirks."""
+    if not isinstance(dialect, ChatDialect):
+        return dialect
+    router = provider.kind == "openrouter"
+    return ChatDialect(ChatQuirks(stream_usage=provider.stream_usage, caches=router, top_k=router))
+
+
 def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
     """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None:
     there is none that the client's can be translated to."""
@@ -51,6 +66,7 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
 def translate(
     asked: Speech,
     answering: Speech,
+    provider: ProviderSnapshot,
     body: Body,
     *,
     public: str,
@@ -60,10 +76,18 @@ def translate(
 ) -> Translation:
     """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried
     whole."""
-    reader, writer = asked.hub, answering.hub
+    reader, writer = asked.hub, _for_provider(answering.hub, provider)
     assert reader is not None
     assert writer is not None
     said = reader.read_request(bytes(body), model=public, stream=stream)
+    for field in _STATEFUL:
+        if field in said.extra and bytes(said.extra[field]) not in _UNSET:
+            raise ClientError(
+                f"The field '{field}' refers to what is kept at a provider that speaks {asked.dialect}, and this one "
+                f"speaks {answering.dialect}. Send the whole conversation instead.",
+                code="cannot_carry",
+                param=field,
+            )
     conversation = msgspec.structs.replace(said, model=target)
     dropped = Dropped()
     written = writer.write_request(conversation, dropped)

@@ -40,7 +40,10 @@ class AnthropicMessages:
     def read_reply(self, body: bytes) -> list[AnyEvent]:
         return read_reply(body)
 
-    def write_reply(self, events: Iterable[AnyEvent], *, model: str) -> bytes:
+    def write_reply(
+        self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
+    ) -> bytes:
+        """Nothing of the conversation is repeated."""
         return write_reply(events, model)
 
     def stream_reader(self) -> StreamReader:

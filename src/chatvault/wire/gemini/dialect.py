@@ -46,7 +46,10 @@ class GeminiGenerate:
             out += reader.chunk(chunk)
         return out + reader.finish()
 
-    def write_reply(self, events: Iterable[AnyEvent], *, model: str) -> bytes:
+    def write_reply(
+        self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
+    ) -> bytes:
+        """Nothing of the conversation is repeated."""
         return dumps(whole(events, model))
 
     def stream_reader(self) -> GeminiStreamReader:

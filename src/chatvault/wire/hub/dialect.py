@@ -51,8 +51,11 @@ class ConversationDialect(Protocol):
     def read_reply(self, body: bytes) -> list[AnyEvent]:
         """A whole reply as events, through the same mapping as a stream's."""
 
-    def write_reply(self, events: Iterable[AnyEvent], *, model: str) -> bytes:
-        """A whole reply. `model` is the public name that was asked for, used where the events name none."""
+    def write_reply(
+        self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
+    ) -> bytes:
+        """A whole reply. `model` is the public name that was asked for, used where the events name none;
+        `conversation` what was asked, for dialects whose answers repeat some of it."""
 
     def stream_reader(self) -> StreamReader: ...
 

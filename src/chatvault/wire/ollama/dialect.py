@@ -70,7 +70,10 @@ class OllamaChat:
         reader = ReplyReader()
         return reader.line(load_object(body)) + reader.finish()
 
-    def write_reply(self, events: Iterable[AnyEvent], *, model: str) -> bytes:
+    def write_reply(
+        self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
+    ) -> bytes:
+        """Nothing of the conversation is repeated."""
         return whole(events, model, generate=self._generate)
 
     def stream_reader(self) -> OllamaStreamReader:
