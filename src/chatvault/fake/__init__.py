@@ -1,4 +1,5 @@
-"""A provider that speaks OpenAI's API, with faults and delays on demand: for demo, tests, benchmarks."""
+"""A provider that speaks the APIs of OpenAI, Anthropic, Gemini and Ollama, with faults and delays on
+demand: for demo, tests, benchmarks."""
 
 from chatvault.fake.server import FakeProvider
 

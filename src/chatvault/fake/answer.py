@@ -1,9 +1,14 @@
 """What a route answers, before HTTP and the faults have their way with it."""
 
+from typing import Literal
+
 import msgspec
 
 JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
+Framing = Literal["sse", "raw", "lines", "array", "open-array"]
+"""How pieces follow each other: as server-sent events, as they are, a line each, or as the elements of one JSON array,
+which in `open-array` is never closed."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -24,14 +29,14 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """A body in pieces: server-sent events, or raw bytes if `sse` is false.
+    """A body in pieces.
 
     `broken` are the events that tell an error in the stream's own dialect.
     """
 
     events: tuple[Event, ...]
     broken: tuple[Event, ...] = ()
-    sse: bool = True
+    framing: Framing = "sse"
     content_type: str = EVENTS
 
 

@@ -44,7 +44,7 @@ def speech(request: Request) -> Answer:
         events = [json_event(delta, delta=True) for delta in deltas]
         return Stream(events=(*events, json_event(done)), broken=BROKEN)
     kind = "audio/pcm" if bare else "audio/wav"
-    return Stream(events=tuple(Event(part, delta=True) for part in parts), sse=False, content_type=kind)
+    return Stream(events=tuple(Event(part, delta=True) for part in parts), framing="raw", content_type=kind)
 
 
 def transcriptions(request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""What the simulated provider refuses, in OpenAI's error shape.
+"""What the simulated provider refuses, and how OpenAI's API says it.
 
 Exception
 └── Refusal        the request cannot be answered: a status and an error object
@@ -18,11 +18,6 @@ def error_object(
     return {"message": message, "type": kind, "param": param, "code": code or CODES.get(status)}
 
 
-def error_body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> bytes:
-    """A whole error answer as JSON bytes."""
-    return msgspec.json.encode({"error": error_object(status, message, param=param, code=code)})
-
-
 class Refusal(Exception):
     """Raised by a route that will not answer; becomes an error answer with `status`."""
 
@@ -31,4 +26,12 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.body = error_body(status, message, param=param, code=code)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+def error_body(refusal: Refusal) -> bytes:
+    """A whole error answer as JSON bytes."""
+    value = error_object(refusal.status, refusal.message, param=refusal.param, code=refusal.code)
+    return msgspec.json.encode({"error": value})

@@ -105,7 +105,7 @@ FAULTS = (
     Fault("garbage-after-N", "the event after the first N is no JSON", lambda n: {"garbage_after": n}),
     Fault(
         "no-done",
-        "the stream ends without `[DONE]`; one of the responses API without its last event",
+        "the stream ends without `[DONE]`; one of another API without its last event",
         lambda: {"done": False},
     ),
     Fault("no-finish", "no event has a finish reason", lambda: {"finish": False}),

@@ -12,7 +12,8 @@ from chatvault.fake.script import Context, Script, write_script
 from chatvault.fake.stats import Stats
 
 WELCOME = (
-    b"This is ChatVault's simulated provider: OpenAI's API under /v1/, faults by model name.\n"
+    b"This is ChatVault's simulated provider: OpenAI's API and Anthropic's under /v1/,\n"
+    b"Gemini's under /v1beta/, Ollama's under /api/; faults by model name.\n"
     b"GET /stats  what it saw (?ids=0 without ids)\nDELETE /stats  forgets it\nGET /last  the last request\n"
 )
 

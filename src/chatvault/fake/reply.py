@@ -44,10 +44,20 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     tool: Tool | None
     finish: str
     reasoning: int
+    stopped_at: str | None = None
+    """The stop sequence that cut it short."""
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the tool is called with; nothing if the JSON was cut short."""
+        try:
+            return msgspec.json.decode(self.text, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return {}
 
     @property
     def output(self) -> int:
@@ -66,16 +76,18 @@ def compose(ask: Ask, plan: Plan, index: int = 0) -> Reply:
         text = ask.last[:MOST_ECHOED]
     else:
         text = sentence(f"{plan.name}\n{index}\n{ask.text}")
+    stopped_at = None
     for stop in ask.stop if tool is None else ():
-        text = text.partition(stop)[0] if stop else text
+        if stop and stop in text:
+            text, stopped_at = text.partition(stop)[0], stop
     parts = _reshape(pieces(text), plan)
     reasoning = _reasoning(plan)
     finish = "stop" if tool is None else "tool_calls"
     if ask.limit is not None and reasoning + len(parts) > ask.limit:
         reasoning = min(reasoning, ask.limit)
         parts = parts[: ask.limit - reasoning]
-        finish = "length"
-    return Reply(pieces=parts, tool=tool, finish=finish, reasoning=reasoning)
+        finish, stopped_at = "length", None
+    return Reply(pieces=parts, tool=tool, finish=finish, reasoning=reasoning, stopped_at=stopped_at)
 
 
 def count(ask: Ask, plan: Plan, replies: list[Reply]) -> Counts:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from chatvault.fake import anthropic, gemini, ollama
 from chatvault.fake.answer import Answer, Whole
 from chatvault.fake.audio import speech, transcriptions
 from chatvault.fake.chat import chat
@@ -27,6 +28,15 @@ FAULT_HEADER = "x-fake-fault"
 MOST_SCRIPTS = 128
 """Scripts kept, of requests up to `LARGEST_KEPT` bytes and answers up to four times that."""
 LARGEST_KEPT = 65_536
+CREDENTIALS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
+KEY_IN_QUERY = re.compile(r"(?:^|&)key=([^&]*)")
+Teller = Callable[[Refusal], bytes]
+TELLERS: tuple[tuple[str, Teller], ...] = (
+    ("/v1/messages", anthropic.error_body),
+    ("/v1beta/", gemini.error_body),
+    ("/api/", ollama.error_body),
+)
+"""Whose API lies under a path; all others are OpenAI's."""
 FORM_MODEL = re.compile(rb'name="model"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]*)\r\n')
 
 
@@ -60,12 +70,22 @@ class Routes:
             ("POST", "/v1/images/variations"): variations,
             ("POST", "/v1/files"): files.create,
             ("GET", "/v1/files"): files.list,
+            ("POST", "/v1/messages"): anthropic.messages,
+            ("POST", "/v1/messages/count_tokens"): anthropic.count_tokens,
+            ("GET", "/v1beta/models"): gemini.list_models,
+            ("POST", "/api/chat"): ollama.chat,
+            ("GET", "/api/tags"): ollama.tags,
+            ("GET", "/api/version"): ollama.version,
         }
         self._under: tuple[tuple[str, re.Pattern[str], Route], ...] = (
             ("GET", re.compile(r"/v1/models/.+"), show_model),
             ("GET", re.compile(r"/v1/files/[^/]+/content"), files.content),
             ("GET", re.compile(r"/v1/files/[^/]+"), files.show),
             ("DELETE", re.compile(r"/v1/files/[^/]+"), files.delete),
+            ("POST", re.compile(r"/v1(?:beta)?/models/.+:generateContent"), gemini.generate),
+            ("POST", re.compile(r"/v1(?:beta)?/models/.+:streamGenerateContent"), gemini.stream_generate),
+            ("POST", re.compile(r"/v1(?:beta)?/models/.+:countTokens"), gemini.count_tokens),
+            ("GET", re.compile(r"/v1beta/models/.+"), gemini.show_model),
         )
 
     def script(self, request: Request, *, keep_alive: bool, reused: bool) -> Script:
@@ -77,23 +97,26 @@ class Routes:
             key = (
                 request.method,
                 request.path,
+                request.query,
                 fault,
                 kind,
                 request.body,
                 keep_alive,
                 reused,
-                self._given(headers),
+                _given(request) if self._api_key is not None else None,
             )
             kept = self._scripts.get(key)
             if kept is not None:
                 return kept
-        plan, answer = self._answer(request)
+        tell = _teller(request.path)
+        plan, answer = self._answer(request, tell)
         context = Context(
             head_only=request.method == "HEAD",
             keep_alive=keep_alive,
             reused=reused,
             pace_ms=self._pace_ms,
             request_id="req_" + request.digest()[:32],
+            broken=tell(Refusal(500, "The simulated model broke off.", code="simulated_error")),
         )
         script = write_script(plan, answer, context)
         if key is not None and not plan.fail_first and script.size <= 4 * LARGEST_KEPT:
@@ -102,7 +125,7 @@ class Routes:
             self._scripts[key] = script
         return script
 
-    def _answer(self, request: Request) -> tuple[Plan, Answer]:
+    def _answer(self, request: Request, tell: Teller) -> tuple[Plan, Answer]:
         """The plan, and the answer before the plan's faults."""
         plan = Plan()
         try:
@@ -110,23 +133,18 @@ class Routes:
             plan = self._plan(request)
             if plan.status:
                 message = f"The simulated provider fails with {plan.status}, as it was told to."
-                return plan, Whole(body=error_body(plan.status, message), status=plan.status)
+                raise Refusal(plan.status, message)
             route = self._find(request)
             return plan, route(msgspec.structs.replace(request, plan=plan))
         except Refusal as refusal:
-            return plan, Whole(body=refusal.body, status=refusal.status)
+            return plan, Whole(body=tell(refusal), status=refusal.status)
 
     def _authenticate(self, request: Request) -> None:
-        wanted = self._api_key or ""
-        if not hmac.compare_digest(self._given(request.headers).encode(), wanted.encode()):
-            raise Refusal(401, "The API key is wrong or missing: send it as a bearer token.")
-
-    def _given(self, headers: dict[str, str]) -> str:
-        """The key a request brings; nothing if none is asked for."""
         if self._api_key is None:
-            return ""
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        return given or headers.get("api-key", "") or headers.get("x-api-key", "")
+            return
+        given, wanted = _given(request), self._api_key
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            raise Refusal(401, "The API key is wrong or missing: send it as a bearer token.")
 
     def _plan(self, request: Request) -> Plan:
         model = _model(request)
@@ -154,9 +172,28 @@ class Routes:
         raise Refusal(404, f"Nothing answers {request.method} {request.path}.", code="unknown_url")
 
 
+def _teller(path: str) -> Teller:
+    """How errors are told to who asks for `path`."""
+    if gemini.model_of(path):
+        return gemini.error_body
+    return next((tell for prefix, tell in TELLERS if path.startswith(prefix)), error_body)
+
+
+def _given(request: Request) -> str:
+    """The key a request brings."""
+    found = KEY_IN_QUERY.search(request.query)
+    if found is not None:
+        return found[1]
+    headers = request.headers
+    return next(
+        (headers[name].removeprefix("Bearer ") for name in CREDENTIALS if headers.get(name)),
+        "",
+    )
+
+
 def _model(request: Request) -> str:
-    if not request.body:
-        return ""
+    if (named := gemini.model_of(request.path)) or not request.body:
+        return named
     if request.headers.get("content-type", "").startswith("multipart/"):
         found = FORM_MODEL.search(request.body)
         return found[1].decode("utf-8", "replace") if found else ""

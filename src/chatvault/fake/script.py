@@ -8,7 +8,6 @@ import msgspec
 
 from chatvault.fake.answer import EVENTS, Answer, Event, Stream, Whole
 from chatvault.fake.compress import compress
-from chatvault.fake.errors import error_body
 from chatvault.fake.head import Head, head_bytes
 from chatvault.fake.plan import Ending, Plan
 from chatvault.fake.reply import SURROGATE
@@ -48,6 +47,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     reused: bool = False
     pace_ms: float = 0.0
     request_id: str = "req_0"
+    broken: bytes = b""
+    """An error answer in the dialect that is spoken, for a whole answer that turns out to be one."""
 
 
 def write_script(plan: Plan, answer: Answer, context: Context) -> Script:
@@ -60,7 +61,7 @@ def write_script(plan: Plan, answer: Answer, context: Context) -> Script:
         return Script(steps=(Step(b"", first),), ending=ending)
     if plan.replaced == "not-http":
         return Script(steps=(Step(b"\x16\x03\x01 this is not HTTP\r\n\r\n", first),), ending="close")
-    answer = _damaged(_replaced(plan, answer), plan)
+    answer = _damaged(_replaced(plan, answer), plan, context)
     body = _body(answer, plan, context)
     head, body, tail = _framed(answer, body, plan, context)
     broken = end_after is not None or plan.length == "long"
@@ -94,12 +95,12 @@ def _replaced(plan: Plan, answer: Answer) -> Answer:
             return answer
 
 
-def _damaged(answer: Answer, plan: Plan) -> Answer:
+def _damaged(answer: Answer, plan: Plan, context: Context) -> Answer:
     """`answer` with an error, garbage or an early end of its JSON in it."""
     if isinstance(answer, Whole):
         body = answer.body
         if plan.error_after is not None:
-            body = error_body(500, "The simulated model broke off.", code="simulated_error")
+            body = context.broken
         if plan.garbage_after is not None:
             body = body[: plan.garbage_after] + b"\x00garbage"
         if plan.truncated:
@@ -134,9 +135,14 @@ def _body(answer: Answer, plan: Plan, context: Context) -> list[_Part]:
         parts = [_Part(answer.body)] if answer.body else []
     else:
         pace = (context.pace_ms if plan.pace_ms is None else plan.pace_ms) / 1000
-        frame = _event_bytes if answer.sse else _raw_bytes
+        frame = FRAMES.get(answer.framing, _raw_bytes)
         parts = [_Part(frame(event, plan), 1, pace if event.delta else 0.0) for event in answer.events]
-        if plan.bom and answer.sse:
+        if answer.framing in ("array", "open-array"):
+            for place, part in enumerate(parts):
+                part.data = (b",\r\n" if place else b"[") + part.data
+            if answer.framing == "array":
+                parts.append(_Part(b"\n]\n" if parts else b"[]\n"))
+        if plan.bom and answer.framing == "sse":
             parts.insert(0, _Part(b"\xef\xbb\xbf"))
     if plan.encoding or plan.bomb_mib:
         coded = compress([part.data for part in parts], plan.encoding, plan.bomb_mib)
@@ -151,6 +157,10 @@ def _raw_bytes(event: Event, plan: Plan) -> bytes:
     return event.data
 
 
+def _line_bytes(event: Event, plan: Plan) -> bytes:
+    return event.data + plan.eol
+
+
 def _event_bytes(event: Event, plan: Plan) -> bytes:
     eol, field = plan.eol, b"data: " if plan.space else b"data:"
     data = event.data
@@ -159,6 +169,9 @@ def _event_bytes(event: Event, plan: Plan) -> bytes:
     name = b"event: " + event.name.encode() + eol if event.name else b""
     ping = b": ping" + eol + eol if plan.pings else b""
     return ping + name + field + data + eol + eol
+
+
+FRAMES = {"sse": _event_bytes, "lines": _line_bytes}
 
 
 def _framed(
