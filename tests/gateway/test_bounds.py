@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 import zlib
 from pathlib import Path
 from time import perf_counter
@@ -70,7 +71,8 @@ async def test_tiny_pieces_before_the_first_event_cost_no_more_than_their_bytes(
     async with before(tmp_path, handle) as (gate, _):
         began = perf_counter()
         heard = await gate.send(gate.post(chat("raw/m", stream=True)))
-        assert perf_counter() - began < 4
+        # Tracing for coverage makes each of the pieces several times as dear, but still linear.
+        assert perf_counter() - began < (30 if sys.gettrace() is not None else 4)
         assert heard.body == b": ping\n\n" * 250_000 + event("a") + DONE
     assert (await gate.records()).only().state == "completed"
 
