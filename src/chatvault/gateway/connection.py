@@ -20,7 +20,7 @@ from chatvault.gateway.answers import error_answer, status_line
 from chatvault.gateway.call import Call
 from chatvault.gateway.intake import Intake
 from chatvault.wire.chunked import ChunkedBody
-from chatvault.wire.http_head import parse_head
+from chatvault.wire.http_head import HeadReader
 
 if TYPE_CHECKING:
     from chatvault.audit.lines import Private
@@ -48,6 +48,7 @@ class ClientConnection(asyncio.Protocol):
         "_deadline",
         "_framed",
         "_head_only",
+        "_heads",
         "_intake",
         "_left",
         "_paused",
@@ -73,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
         """The segment, the address, and where the record says who this is; written with the first call."""
         self.client_agent: bytes | None = None
         self._ahead = b""
+        self._heads = HeadReader()
         self._intake: Intake | None = None
         self._chunked: ChunkedBody | None = None
         self._left = 0
@@ -168,7 +170,7 @@ class ClientConnection(asyncio.Protocol):
             self._ahead = data
             return
         self._ahead = b""
-        head = parse_head(data[: end + 4])
+        head = self._heads.read(data[: end + 4])
         self._reading = "waiting"
         self._begun = False
         self._head_only = head.method == b"HEAD"
