@@ -25,8 +25,9 @@ def finished(said: str | None, *, called: bool) -> Finished:
 
 
 def written(event: Finished) -> str:
-    """Ollama's clients know `stop` and `length`; what is neither is told as the provider said it."""
-    if event.said in _READ:
+    """Ollama's clients know `stop` and `length`; what is neither is told as the provider said it. Calls end
+    with `stop`, whatever word another dialect has for it."""
+    if event.said is not None and _READ.get(event.said) == event.reason != "tool_calls":
         return event.said
     if event.reason in ("content_filter", "refusal", "error"):
         return event.reason

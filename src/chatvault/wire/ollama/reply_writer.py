@@ -1,6 +1,7 @@
 """Events as Ollama's answers: each batch of a stream becomes a line, a whole reply is all of them in one."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from chatvault.core.clock import iso, now_us
 from chatvault.core.usage import Usage
@@ -21,6 +22,9 @@ from chatvault.wire.json_value import Object, dumps, loads, obj, objects
 from chatvault.wire.ollama.errors import write_error
 from chatvault.wire.ollama.finish import written
 from chatvault.wire.ollama.usage import retell
+
+_END_OF_YEARS: Final = 253_402_300_800
+"""Seconds since the epoch; what is beyond is no date (some providers count in milliseconds)."""
 
 
 class ReplyWriter:
@@ -63,7 +67,8 @@ class ReplyWriter:
             case PartEnded(choice=0):
                 self._end(event.index)
             case Begun():
-                self._model, self._created = event.model or self._model, event.created
+                self._model = event.model or self._model
+                self._created = event.created if (event.created or 0) < _END_OF_YEARS else None
             case UsageTold():
                 self._usage = event.usage
             case Finished(choice=0):

@@ -249,7 +249,7 @@ def test_tools_and_forms_of_other_dialects() -> None:
     )
     written, dropped = write(asked)
     assert written["tools"] == [
-        {"type": "function", "name": "f", "strict": False},
+        {"type": "function", "name": "f", "parameters": None, "strict": False},
         {
             "type": "web_search",
             "user_location": {"type": "approximate", "city": "Oslo"},

@@ -45,4 +45,6 @@ def annotation(raw: msgspec.Raw, origin: str, at: int) -> Values | None:
     if flat is None:
         return None
     kind = str(flat.pop("type"))
-    return {"type": kind, kind: flat}
+    # Chat has no other kind; what points into a file has no address there
+    # (https://platform.openai.com/docs/api-reference/chat/object, seen 2026-11).
+    return {"type": kind, kind: flat} if kind == "url_citation" else None

@@ -118,6 +118,8 @@ def _written(tool: Tool, path: str, dropped: Dropped, *, own: bool) -> Values:
     put(out, description=tool.description)
     if not tool.custom:
         put(out, parameters=tool.schema)
+        if tool.schema is None and not own:
+            out["parameters"] = None  # demanded, even where there are none
         # Here a function is strict unless it says it is not
         # (https://platform.openai.com/docs/guides/migrate-to-responses, seen 2026-11).
         put(out, strict=tool.strict if own else bool(tool.strict))
