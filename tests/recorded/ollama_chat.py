@@ -1,0 +1,44 @@
+"""Ollama's own library."""
+
+from typing import Any
+
+import ollama
+
+from tests.recorded.clients import Refused
+from tests.recorded.heard import Call, Counts, Heard
+from tests.recorded.transport import Canned
+
+
+class OllamaChat:
+    def __init__(self) -> None:
+        self._canned = Canned()
+        self._client = ollama.Client(host="http://test", transport=self._canned.old)
+
+    def whole(self, body: bytes, status: int = 200) -> Heard:
+        self._canned.answers(body, status=status)
+        try:
+            return _heard([self._client.chat(model="m", messages=[])])
+        except ollama.ResponseError as error:
+            raise Refused(error.status_code, error.error, None, None) from error
+
+    def stream(self, body: bytes) -> Heard:
+        self._canned.answers(body, "application/x-ndjson")
+        return _heard(list(self._client.chat(model="m", messages=[], stream=True)))
+
+    def check(self, request: dict[str, Any]) -> None:
+        ollama._types.ChatRequest.model_validate(request)
+
+
+def _heard(replies: list[ollama.ChatResponse]) -> Heard:
+    heard = Heard()
+    said = heard.choice()
+    for reply in replies:
+        message = reply.message
+        said.text += message.content or ""
+        said.thoughts += message.thinking or ""
+        for call in message.tool_calls or ():
+            said.calls.append(Call(None, call.function.name, dict(call.function.arguments)))
+    assert replies[-1].done, "the last line is not the last"
+    said.finish = replies[-1].done_reason
+    heard.counts = Counts(replies[-1].prompt_eval_count, replies[-1].eval_count)
+    return heard
