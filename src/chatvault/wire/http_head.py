@@ -37,8 +37,8 @@ _KEPT: Final = 4 << 10
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """`fields` holds each field name once, in lower case, with all its values joined by commas; `headers` all
-    fields as they came. `length` is that of the body in bytes, None when it is chunked; it is to be asked, not the
-    field `content-length`.
+    fields as they came. `length` is that of the body in bytes, None when it is chunked; it is to be asked,
+    not the field `content-length`.
     """
 
     method: bytes
@@ -53,8 +53,8 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 
 
 class HeadReader:
-    """Reads the heads of one connection. A client mostly sends the same head again, but for the length of its body; then
-    that alone is read anew, and the rest is what it was, byte for byte."""
+    """Reads the heads of one connection. A client mostly sends the same head again, but for the length of its
+    body; then that alone is read anew, and the rest is what it was, byte for byte."""
 
     __slots__ = ("_after", "_before", "_last")
 
