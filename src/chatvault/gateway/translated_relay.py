@@ -106,7 +106,12 @@ class TranslatedRelay:
         if self._last is not None:
             return
         if self._reader is not None:
-            self._tell(self._reader.feed(data))
+            try:
+                events = self._reader.feed(data)
+            except ValueError as error:
+                self._not_its_dialect(f"{error}; a packet began: {data[:200].decode(errors='replace')}")
+                return
+            self._tell(events)
             return
         self._parts.append(data)
         self._size += len(data)
@@ -158,8 +163,9 @@ class TranslatedRelay:
             self._show(failed.status or 502, asked.write_error(failed, failed.status or 502))
             return
         self._begin()
-        if self._writer is not None and before:
-            call.write(self._writer.feed(before))
+        out = self._writer.feed(before) if self._writer is not None and before else b""
+        if out:  # a chunk of nothing would say that the answer was whole
+            call.write(out)
         call.break_off("error_in_band", asked.write_error_event(failed))
 
     def _end_without_end(self) -> None:
@@ -186,7 +192,7 @@ class TranslatedRelay:
         if self._call.stage == "settled":
             return
         if self._last is None:
-            self._call.outcome.detail = "the stream ended without its last event"
+            self._call.outcome.detail = "the answer ended before it was whole"
             self._call.fail("upstream_cut", _cut(self._call.provider_name))
             return
         self._call.finish(self._last)
@@ -212,18 +218,27 @@ class TranslatedRelay:
         try:
             events = translation.answering.read_reply(body)
         except ValueError as error:
-            call.outcome.detail = f"{error}; it began: {body[:200].decode(errors='replace')}"
-            call.fail("upstream_error", _not_its_dialect(call.provider_name, translation.answering.name))
+            self._not_its_dialect(f"{error}; it began: {body[:200].decode(errors='replace')}")
             return
         self._told.learn(events)
         for event in events:
             if isinstance(event, Failed):
                 self._failed(event, [])
                 return
+        if not self._told.done:
+            self._finish()
+            return
         said = translation.asked.write_reply(
             events, model=translation.public, conversation=translation.conversation
         )
         self._show(head.status, said)
+
+    def _not_its_dialect(self, detail: str) -> None:
+        call = self._call
+        error = _not_its_dialect(call.provider_name, self._translation.answering.name)
+        call.outcome.code = error.code
+        call.outcome.detail = detail
+        call.fail("upstream_error", error)
 
     def _show(self, status: int, body: bytes) -> None:
         assert self._head is not None
@@ -234,7 +249,7 @@ class TranslatedRelay:
 
 def _cut(provider: str) -> UpstreamError:
     return UpstreamError(
-        f"The provider '{provider}' ended its stream before it was whole. What came is not the full answer.",
+        f"The provider '{provider}' ended its answer before it was whole. What came is not the full answer.",
         code="upstream_cut",
     )
 

@@ -1,6 +1,7 @@
 """Whatever is answered: written by either dialect, whole or as a stream cut anywhere, it reads the same again."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -94,10 +95,11 @@ def test_whole_streamed_and_cut_agree(name: str, events: list[AnyEvent]) -> None
 @given(body=st.binary(max_size=200), size=st.integers(1, 9))
 @settings(max_examples=100, deadline=None)
 @pytest.mark.parametrize("name", DIALECTS)
-def test_noise_raises_nothing_in_a_stream(name: str, body: bytes, size: int) -> None:
+def test_noise_in_a_stream_is_refused_or_has_no_end(name: str, body: bytes, size: int) -> None:
     reader = DIALECTS[name].stream_reader()
-    for piece in pieces(b"data: {" + body + b"\n\n" + body, (size,)):
-        reader.feed(piece)
+    with suppress(ValueError):
+        for piece in pieces(b"data: {" + body + b"\n\n" + body, (size,)):
+            reader.feed(piece)
     assert not any(isinstance(event, Ended) for event in reader.end())
 
 

@@ -44,7 +44,7 @@ class GeminiGenerate:
         out: list[AnyEvent] = []
         for chunk in value if isinstance(value, list) else [value]:
             out += reader.chunk(chunk)
-        return out + reader.finish()
+        return out + reader.finish(whole=True)
 
     def write_reply(
         self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None

@@ -88,13 +88,19 @@ class ReplyReader:
             self._usage = usage
             out.append(UsageTold(usage=usage))
 
-    def finish(self) -> list[AnyEvent]:
-        """`Ended` is there only if each candidate told why it ended, or the prompt was refused."""
+    def finish(self, *, whole: bool = False) -> list[AnyEvent]:
+        """`Ended` is there only if each candidate told why it ended, or the prompt was refused. In a `whole` reply a
+        candidate that does not tell has stopped.
+        """
         out: list[AnyEvent] = []
         if self._failed:
             return out
         for reader in self._choices.values():
             reader.finish(out)
+        if whole:
+            for choice in self._choices.keys() - self._finished.keys():
+                called = self._choices[choice].called
+                self._finished[choice] = finish.finished("STOP", choice, called=called)
         self._tell_usage(out)
         if not self._finished or self._choices.keys() - self._finished.keys():
             return out

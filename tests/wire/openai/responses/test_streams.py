@@ -373,7 +373,9 @@ def test_a_cut_stream_has_no_end() -> None:
         {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hel"}
     )
     assert not any(isinstance(event, Ended | Finished) for event in read(stream + b"data: {"))
-    assert read(b": hello\n\ndata: nonsense\n\n") == [Pinged()]
+    assert read(b": hello\n\ndata: [DONE]\n\n") == [Pinged()]
+    with pytest.raises(ValueError, match="not a JSON object"):
+        read(b": hello\n\ndata: nonsense\n\n")
     assert read(b"event: error\ndata: gone\n\n") == [Failed(message="gone")]
 
 

@@ -185,7 +185,10 @@ class ChatStreamReader:
         partial = bytes(self._splitter.partial)
         self._splitter.partial.clear()
         # A last event without its blank line is no event, but some providers end so.
-        found = self._read(partial) if partial.strip().endswith((b"}", b"[DONE]")) else []
+        try:
+            found = self._read(partial) if partial.strip().endswith((b"}", b"[DONE]")) else []
+        except ValueError:
+            found = []  # cut within its last event
         if not self._done:
             self._done = True
             found += self._reader.end(whole=False)
@@ -215,4 +218,6 @@ class ChatStreamReader:
                 found += self._reader.feed({"error": value} if failed and "error" not in value else value)
             elif failed:
                 found += self._reader.feed({"error": data.decode(errors="replace")})
+            elif data.strip():
+                raise ValueError("An event of the stream is not a JSON object.")
         return found

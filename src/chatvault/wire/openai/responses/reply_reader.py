@@ -177,7 +177,10 @@ class ResponsesStreamReader:
     def end(self) -> list[AnyEvent]:
         partial = bytes(self._splitter.partial)
         self._splitter.partial.clear()
-        found = self._read(partial) if partial.strip().endswith(b"}") else []
+        try:
+            found = self._read(partial) if partial.strip().endswith(b"}") else []
+        except ValueError:
+            found = []  # cut within its last event
         return found + self._reader.told()
 
     def _read(self, whole: bytes) -> list[AnyEvent]:
@@ -198,4 +201,6 @@ class ResponsesStreamReader:
                 found += self._reader.feed(value)
             elif _ERROR_EVENT.search(event) is not None:
                 found += self._reader.feed({"type": "error", "message": data.decode(errors="replace")})
+            elif data.strip() not in (b"", b"[DONE]"):
+                raise ValueError("An event of the stream is not a JSON object.")
         return found
