@@ -22,6 +22,10 @@ _MAX_SHOWN: Final = 2048
 """Bytes of the header that lists what was dropped."""
 
 
+_FORMS: Final = {"gemini.array": "gemini.generate", "ollama.generate": "ollama.chat"}
+"""Other forms of a dialect: who speaks the one speaks the other."""
+
+
 class Translation(msgspec.Struct, frozen=True, gc=False):
     """`asked` and `answering` are the two dialects; `path` is where the provider takes the request, below its
     base URL."""
@@ -55,7 +59,7 @@ def _for_provider(
 def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
     """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None:
     there is none that the client's can be translated to."""
-    if not provider.dialects or asked.dialect in provider.dialects:
+    if not provider.dialects or _FORMS.get(asked.dialect, asked.dialect) in provider.dialects:
         return asked
     if asked.hub is None:
         return None
