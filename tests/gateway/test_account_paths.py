@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatvault.gateway.routes import ENDPOINTS, find_endpoint
+from chatvault.gateway.routes import ENDPOINTS, find_endpoint, model_in_path
 from tests.gateway.harness import gateway
 
 FAMILIES = sorted(
@@ -100,3 +100,12 @@ async def test_a_family_that_was_granted_opens_itself_alone(tmp_path: Path) -> N
 def test_what_paths_are_called(method: bytes, path: bytes, name: str | None) -> None:
     endpoint = find_endpoint(method, path)
     assert (endpoint.name if endpoint is not None else None) == name
+
+
+def test_a_models_tag_is_part_of_its_name_in_geminis_paths() -> None:
+    assert model_in_path(b"/v1beta/models/ollama/llama3.2:1b:generateContent") == (
+        "ollama/llama3.2:1b",
+        b"generateContent",
+    )
+    assert model_in_path(b"/v1beta/models/m:elsewhere")[1] == b"elsewhere"
+    assert find_endpoint(b"POST", b"/v1beta/models/m:elsewhere") is None

@@ -8,11 +8,12 @@ import msgspec
 from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
-from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint, model_in_path
+from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech
 from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
 from chatvault.routing.targets import Target
+from chatvault.wire.http_head import RequestHead
 from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.request import JsonRequest
 from chatvault.wire.tap import AskedFields
@@ -71,6 +72,26 @@ class Estimated(msgspec.Struct, frozen=True, gc=False):
     """Nothing goes upstream: the provider has no such endpoint, and the answer is an estimate of input tokens."""
 
     tokens: int
+
+
+def body_kind(head: RequestHead, endpoint: Endpoint) -> BodyKind:
+    """How the request's body is taken in: `json` is held and read, `upload` streamed. Raises ClientError (415, 417)."""
+    kind, content_type = endpoint.body, head.fields.get(b"content-type", b"").lower()
+    if head.fields.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise ClientError(
+            "This expectation is not supported. Send Expect: 100-continue or none.",
+            code="expectation_failed",
+            status=417,
+        )
+    if kind == "any":
+        return "json" if content_type.startswith(b"application/json") or head.length == 0 else "upload"
+    if kind == "json" and content_type.startswith(b"multipart/"):
+        raise ClientError(
+            "This endpoint takes JSON. Send content-type: application/json.",
+            code="unsupported_media_type",
+            status=415,
+        )
+    return kind
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):

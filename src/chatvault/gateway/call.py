@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 from chatvault.access.grant import Grant
 from chatvault.audit.lines import Attempted, Private
@@ -26,27 +25,34 @@ from chatvault.core.errors import (
     Timeout,
 )
 from chatvault.core.ids import new_id
-from chatvault.core.seam import Fault, Head, Request
+from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
 from chatvault.gateway import local
-from chatvault.gateway.admission import Admitted, Estimated, admit_json, admit_upload, check_endpoint
+from chatvault.gateway.admission import (
+    Admitted,
+    Estimated,
+    admit_json,
+    admit_upload,
+    body_kind,
+    check_endpoint,
+)
 from chatvault.gateway.answers import error_answer, passed
 from chatvault.gateway.attempt import Attempt
 from chatvault.gateway.faults import NOT_SENT, upstream_error
 from chatvault.gateway.intake import HeldBody
-from chatvault.gateway.outbound import credential, outbound_headers, outbound_query, translated_headers
-from chatvault.gateway.routes import Endpoint, find_endpoint, model_in_path
+from chatvault.gateway.outbound import credential
+from chatvault.gateway.routes import Endpoint, find_endpoint
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
 from chatvault.gateway.speech import OPENAI, speech_of
 from chatvault.gateway.trace import trace_id
 from chatvault.gateway.upload import UploadedBody
+from chatvault.gateway.upstream_request import upstream_request
 from chatvault.net.connection import LiveExchange
 from chatvault.wire.http_head import RequestHead
 from chatvault.wire.json_fields import Body
 
 if TYPE_CHECKING:
     from chatvault.gateway.connection import ClientConnection
-    from chatvault.gateway.upstreams import Upstream
     from chatvault.gateway.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -146,24 +152,7 @@ class Call:
         if endpoint.local:
             local.answer_local(self, endpoint)
             return
-        kind, content_type = endpoint.body, self.head.fields.get(b"content-type", b"").lower()
-        if self.head.fields.get(b"expect", b"100-continue").lower() != b"100-continue":
-            raise ClientError(
-                "This expectation is not supported. Send Expect: 100-continue or none.",
-                code="expectation_failed",
-                status=417,
-            )
-        if kind == "any":
-            kind = (
-                "json" if content_type.startswith(b"application/json") or self.head.length == 0 else "upload"
-            )
-        if kind == "json" and content_type.startswith(b"multipart/"):
-            raise ClientError(
-                "This endpoint takes JSON. Send content-type: application/json.",
-                code="unsupported_media_type",
-                status=415,
-            )
-        if kind == "upload":
+        if body_kind(self.head, endpoint) == "upload":
             self.upload = UploadedBody(self)
             self.connection.read_body(self.upload)
             return
@@ -243,7 +232,7 @@ class Call:
             self.fail("gateway_error", _unusable(admitted.provider))
             return
         self.attempts += 1
-        request = self._request(admitted, upstream)
+        request = upstream_request(self, admitted, upstream)
         attempt = Attempt(self)
         self._sent_at = perf_counter()
         if admitted.body is not None:
@@ -256,30 +245,6 @@ class Call:
             self._exchange.pause()
         if self.upload is not None:
             self.upload.goes_over(self._exchange)
-
-    def _request(self, admitted: Admitted, upstream: "Upstream") -> Request:
-        head, translation = self.head, admitted.translation
-        if translation is None:
-            target = self._passed_on(admitted, upstream)
-            headers = outbound_headers(head, upstream.headers, upstream.hidden, self.id)
-        else:
-            path, mark, query = translation.path.partition(b"?")
-            target = upstream.below(path, mark + query, admitted.target)
-            headers = translated_headers(head, upstream.headers, self.id)
-        return Request(head.method, target, headers, admitted.body, admitted.length)
-
-    def _passed_on(self, admitted: Admitted, upstream: "Upstream") -> bytes:
-        """The request target of a call in the client's own dialect."""
-        head, endpoint = self.head, self.endpoint
-        assert endpoint is not None
-        if endpoint.in_path:
-            _, verb = model_in_path(head.path)
-            path = b"/models/%s:%s" % (quote(admitted.target or "", safe="").encode(), verb)
-        elif admitted.family == "ollama":
-            path = head.path
-        else:
-            return upstream.target(head.path, head.query, admitted.target)
-        return upstream.below(path, outbound_query(head.query), admitted.target)
 
     def _writable(self) -> None:
         if self.upload is not None:

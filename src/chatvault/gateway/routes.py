@@ -69,7 +69,7 @@ _GEMINI: Final = {
 _GEMINI_ARRAY: Final = Endpoint(
     "streamGenerateContent", "gemini.array", "json", conversation=True, in_path=True, stream=True
 )
-_GEMINI_PATH: Final = re.compile(rb"/v1(?:beta)?/models/([A-Za-z0-9._/-]+):([A-Za-z]+)")
+_GEMINI_PATH: Final = re.compile(rb"/v1(?:beta)?/models/([A-Za-z0-9._/:+-]+):([A-Za-z]+)")
 _LOCAL: Final = {
     b"/api/tags": Endpoint("api.tags", "ollama.models", local=True),
     b"/api/version": Endpoint("api.version", "ollama.models", local=True),

@@ -1,0 +1,39 @@
+"""The request that goes to a provider: the client's own, or its translation, where the provider takes it."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from chatvault.core.seam import Request
+from chatvault.gateway.admission import Admitted
+from chatvault.gateway.outbound import outbound_headers, outbound_query, translated_headers
+from chatvault.gateway.routes import Endpoint, model_in_path
+from chatvault.gateway.upstreams import Upstream
+from chatvault.wire.http_head import RequestHead
+
+if TYPE_CHECKING:
+    from chatvault.gateway.call import Call
+
+
+def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Request:
+    head, endpoint, translation = call.head, call.endpoint, admitted.translation
+    assert endpoint is not None
+    if translation is None:
+        target = _passed_on(head, endpoint, admitted, upstream)
+        headers = outbound_headers(head, upstream.headers, upstream.hidden, call.id)
+    else:
+        path, mark, query = translation.path.partition(b"?")
+        target = upstream.below(path, mark + query, admitted.target)
+        headers = translated_headers(head, upstream.headers, call.id)
+    return Request(head.method, target, headers, admitted.body, admitted.length)
+
+
+def _passed_on(head: RequestHead, endpoint: Endpoint, admitted: Admitted, upstream: Upstream) -> bytes:
+    """The request target of a call in the client's own dialect."""
+    if endpoint.in_path:
+        _, verb = model_in_path(head.path)
+        path = b"/models/%s:%s" % (quote(admitted.target or "", safe="").encode(), verb)
+    elif admitted.family == "ollama":
+        path = head.path
+    else:
+        return upstream.target(head.path, head.query, admitted.target)
+    return upstream.below(path, outbound_query(head.query), admitted.target)
