@@ -58,6 +58,10 @@ class _Part:
         self.ended = False
 
 
+_NO_TEXT = ("call", "whole")
+"""Kinds of parts that no text is added to."""
+
+
 class OutputReader:
     """`numbers` gives each part its own, over all items."""
 
@@ -179,13 +183,15 @@ class OutputReader:
         self._begin(len(self._parts), "whole", part, found)
 
     def _more(self, part: _Part, text: str, found: list[AnyEvent], logprobs: object = None) -> None:
+        if part.kind in _NO_TEXT:
+            return  # the item calls itself one thing and its events another
         told = raw({"content": logprobs}) if isinstance(logprobs, list) and logprobs else None
         if (text or told is not None) and not part.ended:
             part.said.append(text)
             found.append(TextDelta(index=part.index, text=text, logprobs=told))
 
     def _argue(self, part: _Part, text: str, found: list[AnyEvent]) -> None:
-        if text and not part.ended:
+        if text and not part.ended and part.kind == "call":
             part.said.append(text)
             found.append(ArgumentsDelta(index=part.index, text=text))
 
