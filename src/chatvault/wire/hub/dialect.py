@@ -1,4 +1,5 @@
-"""What every dialect of a conversation provides, in four parts. `DIALECTS` in `wire/dialects.py` lists them.
+"""What every dialect of a conversation provides, in four parts. The gateway's table of them
+is `gateway/speech.py`.
 
 All of it is sans-IO and raises nothing but ClientError (for a request it cannot understand; `param` is the
 path of the field at fault, such as `messages[3].content[1].type`) and ValueError (for an answer that is not
