@@ -2,10 +2,11 @@
 
     begin -> authorized -> body_read -> open -> send -> (attempt) -> commit -> settle
 
-Each step is a function of its own file where it is a decision (`admission`, `upstream_request`, `settlement`), and
-a relay where it is a flow (`whole_relay`, `stream_relay`, `raw_relay`, `translated_relay`). What is left here is what
-all of them share: the state of one call and its endings, which is why this file is longer than others. Only waiting is asynchronous: for a grant, for the body, for the disk, for
-the provider. `stage` says how far the call is; every ending passes `settle` once, and what was opened is
+Each step is a function of its own file where it is a decision (`admission`, `upstream_request`,
+`settlement`), and a relay where it is a flow (`whole_relay`, `stream_relay`, `raw_relay`,
+`translated_relay`). What is left here is what all of them share: the state of one call and its endings, which
+is why this file is longer than others. Only waiting is asynchronous: for a grant, for the body, for the disk,
+for the provider. `stage` says how far the call is; every ending passes `settle` once, and what was opened is
 closed there.
 """
 
