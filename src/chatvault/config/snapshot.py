@@ -22,6 +22,20 @@ class Face(msgspec.Struct, frozen=True):
         return f"Face(base_url={self.base_url!r}, ...)"  # not the credential
 
 
+class AwsKeys(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="aws"):
+    """What signs a call to AWS. Never logged, and never sent as it is."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+    """Beside keys that were lent for a time."""
+    service: str = "bedrock"
+
+    def __repr__(self) -> str:
+        return f"AwsKeys(region={self.region!r}, ...)"  # not the credential
+
+
 class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A provider account, its row and its configuration merged. `headers` carry the credential: never
     logged."""
@@ -40,6 +54,8 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """Set where the model stands in the path."""
     query: str = ""
     """What every call's query holds, as in `api-version=2024-10-21`."""
+    signing: AwsKeys | None = None
+    """Set where each request is signed by itself, with what `providers/signer.py` makes of it."""
     price_id: str | None = None
     """The provider's id in the price book."""
     timeouts: Timeouts = Timeouts()

@@ -25,6 +25,7 @@ from chatvault.core.errors import (
     JournalError,
     OperatorError,
     Timeout,
+    UpstreamError,
 )
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
@@ -233,8 +234,12 @@ class Call:
             log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
             self.fail("gateway_error", _unusable(admitted.provider))
             return
+        try:
+            request = upstream_request(self, admitted, upstream)
+        except (GatewayError, UpstreamError) as error:
+            self.fail("gateway_error", error)
+            return
         self.attempts += 1
-        request = upstream_request(self, admitted, upstream)
         attempt = Attempt(self)
         self._sent_at = perf_counter()
         if admitted.body is not None:

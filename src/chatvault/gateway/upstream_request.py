@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from chatvault.core.clock import now_us
 from chatvault.core.seam import Request
 from chatvault.gateway.admission import Admitted
 from chatvault.gateway.outbound import outbound_headers, outbound_query, translated_headers
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Request:
+    """Made for each attempt anew. Raises GatewayError or UpstreamError where the provider's credential is not there."""
     head, endpoint, translation = call.head, call.endpoint, admitted.translation
     assert endpoint is not None
     if translation is None:
@@ -24,7 +26,7 @@ def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Re
         path, mark, query = translation.path.partition(b"?")
         target = upstream.below(path, mark + query, admitted.target)
         headers = translated_headers(head, upstream.headers, call.id)
-    return Request(head.method, target, headers, admitted.body, admitted.length)
+    return upstream.signed(Request(head.method, target, headers, admitted.body, admitted.length), now_us())
 
 
 def _passed_on(head: RequestHead, endpoint: Endpoint, admitted: Admitted, upstream: Upstream) -> bytes:

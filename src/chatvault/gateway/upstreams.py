@@ -6,24 +6,27 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import OperatorError
-from chatvault.core.seam import Header
+from chatvault.core.seam import Header, Request
 from chatvault.gateway.outbound import hidden_fields, outbound_query
 from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
 from chatvault.net.tls import client_context
 from chatvault.providers.azure import deployment_path, versioned
+from chatvault.providers.signer import signer_of
 
 _FIELD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [\t -~\x80-\xff]*")
 _PREFIX: Final = len(b"/v1")
 
 
 class Upstream:
-    """One provider account. `headers` carry its credential."""
+    """One provider account. `headers` carry its credential, where it is the same for all requests."""
 
-    __slots__ = ("_base", "_query", "headers", "hidden", "pool", "provider")
+    __slots__ = ("_base", "_query", "_signer", "headers", "hidden", "pool", "provider")
 
     def __init__(
         self, provider: ProviderSnapshot, family: str, context: Callable[[str | None], ssl.SSLContext]
@@ -46,6 +49,7 @@ class Upstream:
                 )
         self._base = origin.path.encode()
         self._query = provider.query.encode()
+        self._signer = signer_of(provider)
         self.pool = Pool(
             origin,
             provider.timeouts,
@@ -65,6 +69,13 @@ class Upstream:
         if self._query:
             query = versioned(query, self._query)
         return self._base + path + query
+
+    def signed(self, request: Request, now_us: int) -> Request:
+        """The request as it is sent at that time. Raises GatewayError or UpstreamError where it cannot be signed."""
+        if self._signer is None:
+            return request
+        fields = self._signer.fields(request, self.pool.origin.authority, now_us)
+        return msgspec.structs.replace(request, headers=[*request.headers, *fields])
 
 
 class Contexts:
