@@ -11,7 +11,7 @@ from chatvault.fake.answer import Answer, Whole
 from chatvault.fake.audio import speech, transcriptions
 from chatvault.fake.chat import chat
 from chatvault.fake.completions import completions
-from chatvault.fake.embeddings import embeddings
+from chatvault.fake.embeddings import batch_embed_contents, embed, embed_content, embed_prompt, embeddings
 from chatvault.fake.errors import Refusal, error_body
 from chatvault.fake.faults import UnknownFault, parse_header, parse_model
 from chatvault.fake.files import Files
@@ -74,6 +74,8 @@ class Routes:
             ("POST", "/v1/messages/count_tokens"): anthropic.count_tokens,
             ("GET", "/v1beta/models"): gemini.list_models,
             ("POST", "/api/chat"): ollama.chat,
+            ("POST", "/api/embed"): embed,
+            ("POST", "/api/embeddings"): embed_prompt,
             ("GET", "/api/tags"): ollama.tags,
             ("GET", "/api/version"): ollama.version,
         }
@@ -85,6 +87,8 @@ class Routes:
             ("POST", re.compile(r"/v1(?:beta)?/models/.+:generateContent"), gemini.generate),
             ("POST", re.compile(r"/v1(?:beta)?/models/.+:streamGenerateContent"), gemini.stream_generate),
             ("POST", re.compile(r"/v1(?:beta)?/models/.+:countTokens"), gemini.count_tokens),
+            ("POST", re.compile(r"/v1(?:beta)?/models/.+:embedContent"), embed_content),
+            ("POST", re.compile(r"/v1(?:beta)?/models/.+:batchEmbedContents"), batch_embed_contents),
             ("GET", re.compile(r"/v1beta/models/.+"), gemini.show_model),
         )
 

@@ -8,6 +8,7 @@ import msgspec
 from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
+from chatvault.gateway.embedding_translation import EmbeddingTranslation, translate_embedding
 from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech
 from chatvault.gateway.translation import Translation, answering_dialect, translate
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 COUNT_TOKENS: Final = "messages.count_tokens"
-_NEEDS_MODEL: Final = frozenset(("completions", "embeddings", COUNT_TOKENS))
+_NEEDS_MODEL: Final = frozenset(("completions", COUNT_TOKENS))
 """Endpoints beside conversations that work with a model only."""
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
 _REFERENCES: Final = (b"image_url", b"file_", b"web_search")
@@ -49,7 +50,7 @@ class Admitted(msgspec.Struct, gc=False):
     metadata: dict[str, object] = _NO_METADATA
     family: str = "openai"
     """Whose API the provider is asked by."""
-    translation: Translation | None = None
+    translation: Translation | EmbeddingTranslation | None = None
     """Set where the provider is asked in another dialect than the client's."""
     free: bool = False
     """The provider bills nothing; as it was configured when the call began."""
@@ -119,7 +120,8 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     model = model_in_path(call.head.path)[0] if endpoint.in_path else request.model
     stream = endpoint.stream if endpoint.in_path else request.stream
     provider, target = _target(call, endpoint, grant, model)
-    answering = answering_dialect(call.speech, provider) if endpoint.conversation else call.speech
+    translatable = endpoint.conversation or endpoint.embedding
+    answering = answering_dialect(call.speech, provider) if translatable else call.speech
     if answering is None:
         raise ClientError(
             f"The provider '{provider.name}' does not speak {endpoint.dialect}, and it cannot be translated for it. "
@@ -180,16 +182,24 @@ def _translated(
     """The admission of a call whose provider speaks another dialect."""
     assert target.model is not None
     strict = call.head.fields.get(b"x-chatvault-strict") == b"1"
-    translation = translate(
-        call.speech,
-        answering,
-        provider,
-        body,
-        public=asked.model,
-        target=target.model,
-        stream=asked.stream if endpoint.in_path else None,
-        strict=strict,
-    )
+    translation: Translation | EmbeddingTranslation
+    stream = False
+    if endpoint.embedding:
+        translation = translate_embedding(
+            call.speech, answering, body, public=asked.model, target=target.model, strict=strict
+        )
+    else:
+        translation = translate(
+            call.speech,
+            answering,
+            provider,
+            body,
+            public=asked.model,
+            target=target.model,
+            stream=asked.stream if endpoint.in_path else None,
+            strict=strict,
+        )
+        stream = translation.conversation.stream
     price = _price(call, provider, target)
     return Admitted(
         provider.name,
@@ -198,7 +208,7 @@ def _translated(
         translation.body,
         len(translation.body),
         len(body),
-        translation.conversation.stream,
+        stream,
         False,
         price,
         _reserved(endpoint, provider, price, asked.request, body),
@@ -261,7 +271,7 @@ def _target(
 def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[ProviderSnapshot, Target]:
     """Where a call without a model goes: the default provider, if the token may reach what cannot be checked
     by a model's name."""
-    if endpoint.conversation or endpoint.name in _NEEDS_MODEL:
+    if endpoint.conversation or endpoint.embedding or endpoint.name in _NEEDS_MODEL:
         raise ClientError(
             "The field 'model' is missing. Name the model to ask.", code="model_missing", param="model"
         )
@@ -304,11 +314,11 @@ def _reserved(
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
     if provider.free:
         return 0
-    if price is None or not (endpoint.conversation or endpoint.name in _TOKEN_PRICED):
+    if price is None or not (endpoint.conversation or endpoint.embedding or endpoint.name in _TOKEN_PRICED):
         return None
     image, file, search = _REFERENCES
     outside = image in body or file in body or search in body
     if endpoint.name == "responses" and not outside:
         outside = not request.fields.values.keys().isdisjoint(_REFERRING)
-    most = 0 if endpoint.name == "embeddings" else request.max_output()
+    most = 0 if endpoint.embedding else request.max_output()
     return upper_bound(price, None if outside else len(body), most)

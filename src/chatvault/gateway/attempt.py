@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Answer, Fault, Head
+from chatvault.gateway.embedding_relay import EmbeddingRelay
+from chatvault.gateway.embedding_translation import EmbeddingTranslation
 from chatvault.gateway.raw_relay import RawRelay
+from chatvault.gateway.routes import Endpoint
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.gateway.translated_relay import TranslatedRelay
 from chatvault.gateway.whole_relay import HOLD, WholeRelay
@@ -20,8 +23,12 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 _EVENTS: Final = b"text/event-stream"
-JSON_ONLY: Final = frozenset(("completions", "embeddings", "moderations"))
+JSON_ONLY: Final = frozenset(("completions", "moderations"))
 """Endpoints beside conversations that answer in JSON or as a stream of events; anything else is not their dialect."""
+
+
+def _in_json(endpoint: Endpoint) -> bool:
+    return endpoint.conversation or endpoint.embedding or endpoint.name in JSON_ONLY
 
 
 class Attempt:
@@ -56,8 +63,11 @@ class Attempt:
             )
             return
         relay: Answer
-        if call.admitted is not None and call.admitted.translation is not None:
-            relay = TranslatedRelay(call, call.admitted.translation)
+        translation = call.admitted.translation if call.admitted is not None else None
+        if isinstance(translation, EmbeddingTranslation):
+            relay = EmbeddingRelay(call, translation)
+        elif translation is not None:
+            relay = TranslatedRelay(call, translation)
         else:
             relay = self._relay(head, fields.get(b"content-type", b"").lower())
         coding = fields.get(b"content-encoding")
@@ -83,7 +93,7 @@ class Attempt:
         if json_kind and head.length is not None and head.length > HOLD:
             return RawRelay(call, json=True)
         endpoint = call.endpoint
-        if json_kind or (endpoint is not None and (endpoint.conversation or endpoint.name in JSON_ONLY)):
+        if json_kind or (endpoint is not None and _in_json(endpoint)):
             return WholeRelay(call)
         return RawRelay(call)
 

@@ -25,6 +25,8 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """Answered here; nothing goes upstream."""
     conversation: bool = False
     """A request that the hub can translate, for a provider that speaks another dialect."""
+    embedding: bool = False
+    """The same for embeddings."""
     usage_option: bool = False
     """Streams report usage only if `stream_options.include_usage` asks for it."""
     in_path: bool = False
@@ -39,14 +41,14 @@ _JSON: Final = {
     b"/v1/completions": Endpoint(
         "completions", "openai.completions", "json", conversation=True, usage_option=True
     ),
-    b"/v1/embeddings": Endpoint("embeddings", "openai.embeddings", "json"),
+    b"/v1/embeddings": Endpoint("embeddings", "openai.embeddings", "json", embedding=True),
     b"/v1/responses": Endpoint("responses", "openai.responses", "json", conversation=True),
     b"/v1/messages": Endpoint("messages", "anthropic.messages", "json", conversation=True),
     b"/v1/messages/count_tokens": Endpoint("messages.count_tokens", "anthropic.count_tokens", "json"),
     b"/api/chat": Endpoint("api.chat", "ollama.chat", "json", conversation=True),
     b"/api/generate": Endpoint("api.generate", "ollama.generate", "json", conversation=True),
-    b"/api/embed": Endpoint("api.embed", "ollama.embed", "json"),
-    b"/api/embeddings": Endpoint("api.embeddings", "ollama.embed", "json"),
+    b"/api/embed": Endpoint("api.embed", "ollama.embed", "json", embedding=True),
+    b"/api/embeddings": Endpoint("api.embeddings", "ollama.embeddings", "json", embedding=True),
     b"/v1/moderations": Endpoint("moderations", "openai.moderations", "json"),
     b"/v1/images/generations": Endpoint("images.generations", "openai.images", "json"),
     b"/v1/images/edits": Endpoint("images.edits", "openai.images", "any"),
@@ -63,8 +65,10 @@ _GEMINI: Final = {
         "streamGenerateContent", "gemini.generate", "json", conversation=True, in_path=True, stream=True
     ),
     b"countTokens": Endpoint("countTokens", "gemini.count", "json", in_path=True),
-    b"embedContent": Endpoint("embedContent", "gemini.embed", "json", in_path=True),
-    b"batchEmbedContents": Endpoint("batchEmbedContents", "gemini.embed", "json", in_path=True),
+    b"embedContent": Endpoint("embedContent", "gemini.embed", "json", embedding=True, in_path=True),
+    b"batchEmbedContents": Endpoint(
+        "batchEmbedContents", "gemini.embed", "json", embedding=True, in_path=True
+    ),
 }
 _GEMINI_ARRAY: Final = Endpoint(
     "streamGenerateContent", "gemini.array", "json", conversation=True, in_path=True, stream=True

@@ -12,18 +12,23 @@ from chatvault.wire.anthropic.request import read as anthropic_request
 from chatvault.wire.anthropic.tap import MessagesTap
 from chatvault.wire.gemini.array import ArraySplitter
 from chatvault.wire.gemini.dialect import GEMINI, GEMINI_ARRAY
+from chatvault.wire.gemini.embeddings import GEMINI_EMBED
 from chatvault.wire.gemini.facts import read_facts as gemini_facts
 from chatvault.wire.gemini.request import read as gemini_request
 from chatvault.wire.gemini.tap import StreamTap as GeminiTap
 from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.hub.embedding import EmbeddingDialect
 from chatvault.wire.json_fields import Body
 from chatvault.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
+from chatvault.wire.ollama.embeddings import OLLAMA_EMBED, OLLAMA_EMBEDDINGS
 from chatvault.wire.ollama.facts import read_facts as ollama_facts
 from chatvault.wire.ollama.lines import LineSplitter
 from chatvault.wire.ollama.request import read as ollama_request
+from chatvault.wire.ollama.request import read_embedding as ollama_embedding
 from chatvault.wire.ollama.tap import StreamTap as OllamaTap
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.completions.dialect import CompletionsDialect
+from chatvault.wire.openai.embeddings import OPENAI_EMBEDDINGS
 from chatvault.wire.openai.errors import error_body, error_event
 from chatvault.wire.openai.reply import Facts, read
 from chatvault.wire.openai.request import read as openai_request
@@ -35,7 +40,8 @@ from chatvault.wire.tap import AskedFields, Splitter, Tap
 
 
 class Speech(msgspec.Struct, frozen=True):
-    """`read_reply` raises ValueError for what is not the dialect. `hub` is None where nothing is translated."""
+    """`read_reply` raises ValueError for what is not the dialect. `hub` and `embedding` are None where nothing is
+    translated."""
 
     dialect: str
     read_request: Callable[[Body], AskedFields]
@@ -46,6 +52,7 @@ class Speech(msgspec.Struct, frozen=True):
     error_event: Callable[[ChatVaultError], bytes]
     stream_type: bytes = b"text/event-stream"
     hub: ConversationDialect | None = None
+    embedding: EmbeddingDialect | None = None
     family: str = "openai"
     """Whose API it belongs to: what stands before the dialect's dot."""
 
@@ -110,18 +117,29 @@ def _ollama(dialect: str, hub: ConversationDialect) -> Speech:
     )
 
 
+def _embedding(of: Speech, dialect: str, embedding: EmbeddingDialect, **changes: object) -> Speech:
+    """Embeddings of the same family: read and refused as its conversations are."""
+    return msgspec.structs.replace(of, dialect=dialect, hub=None, embedding=embedding, **changes)
+
+
 OPENAI: Final = _openai("openai")
 """For everything that has no row of its own."""
+_GEMINI: Final = _gemini("gemini.generate", GEMINI, EventSplitter, b"text/event-stream")
+_OLLAMA: Final = _ollama("ollama.chat", OLLAMA)
 SPEECHES: Final = {
     speech.dialect: speech
     for speech in (
         _openai("openai.chat", ChatDialect()),
         _openai("openai.responses", ResponsesDialect()),
         _openai("openai.completions", CompletionsDialect()),
-        _gemini("gemini.generate", GEMINI, EventSplitter, b"text/event-stream"),
+        _embedding(OPENAI, "openai.embeddings", OPENAI_EMBEDDINGS),
+        _GEMINI,
         _gemini("gemini.array", GEMINI_ARRAY, ArraySplitter, b"application/json"),
-        _ollama("ollama.chat", OLLAMA),
+        _embedding(_GEMINI, "gemini.embed", GEMINI_EMBED),
+        _OLLAMA,
         _ollama("ollama.generate", OLLAMA_GENERATE),
+        _embedding(_OLLAMA, "ollama.embed", OLLAMA_EMBED, read_request=ollama_embedding),
+        _embedding(_OLLAMA, "ollama.embeddings", OLLAMA_EMBEDDINGS, read_request=ollama_embedding),
         Speech(
             dialect="anthropic.messages",
             family="anthropic",

@@ -22,17 +22,17 @@ _MAX_SHOWN: Final = 2048
 """Bytes of the header that lists what was dropped."""
 
 
-_FORMS: Final = {"gemini.array": "gemini.generate", "ollama.generate": "ollama.chat"}
+_FORMS: Final = {
+    "gemini.array": "gemini.generate",
+    "ollama.generate": "ollama.chat",
+    "ollama.embeddings": "ollama.embed",
+}
 """Other forms of a dialect: who speaks the one speaks the other."""
 
 
-class Translation(msgspec.Struct, frozen=True, gc=False):
-    """`asked` and `answering` are the two dialects; `path` is where the provider takes the request, below its
-    base URL."""
+class Retold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A request in the provider's dialect; `path` is where it takes it, below its base URL."""
 
-    asked: ConversationDialect
-    answering: ConversationDialect
-    conversation: Conversation
     public: str
     """The model's public name."""
     path: bytes
@@ -44,6 +44,14 @@ class Translation(msgspec.Struct, frozen=True, gc=False):
         if not self.dropped:
             return None
         return ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_SHOWN]
+
+
+class Translation(Retold, frozen=True, kw_only=True, gc=False):
+    """`asked` and `answering` are the two dialects."""
+
+    asked: ConversationDialect
+    answering: ConversationDialect
+    conversation: Conversation
 
 
 def _for_provider(
@@ -61,10 +69,18 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
     there is none that the client's can be translated to."""
     if not provider.dialects or _FORMS.get(asked.dialect, asked.dialect) in provider.dialects:
         return asked
-    if asked.hub is None:
-        return None
     spoken = (SPEECHES.get(dialect) for dialect in provider.dialects)
-    return next((speech for speech in spoken if speech is not None and speech.hub is not None), None)
+    found = next((speech for speech in spoken if speech is not None and _related(asked, speech)), None)
+    if found is None and asked.embedding is not None and asked.family in (provider.faces or ("openai",)):
+        return asked  # it may have them, though its documents do not say so
+    return found
+
+
+def _related(one: Speech, other: Speech) -> bool:
+    """Whether both are dialects of the same hub."""
+    return (one.hub is not None and other.hub is not None) or (
+        one.embedding is not None and other.embedding is not None
+    )
 
 
 def translate(
@@ -95,13 +111,26 @@ def translate(
     conversation = msgspec.structs.replace(said, model=target)
     dropped = Dropped()
     written = writer.write_request(conversation, dropped)
-    if strict and dropped:
-        raise ClientError(
-            f"The provider speaks {answering.dialect}, which cannot carry {', '.join(dropped.paths)}. "
-            "Leave them out, or ask without x-chatvault-strict.",
-            code="cannot_carry",
-            param=dropped.paths[0],
-        )
+    if strict:
+        refuse_losses(answering, dropped)
     return Translation(
-        reader, writer, conversation, public, writer.request_path(conversation), written, dropped.paths
+        asked=reader,
+        answering=writer,
+        conversation=conversation,
+        public=public,
+        path=writer.request_path(conversation),
+        body=written,
+        dropped=dropped.paths,
+    )
+
+
+def refuse_losses(answering: Speech, dropped: Dropped) -> None:
+    """Raises ClientError (400) if something was dropped."""
+    if not dropped:
+        return
+    raise ClientError(
+        f"The provider speaks {answering.dialect}, which cannot carry {', '.join(dropped.paths)}. "
+        "Leave them out, or ask without x-chatvault-strict.",
+        code="cannot_carry",
+        param=dropped.paths[0],
     )

@@ -23,6 +23,7 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
 from chatvault.wire.ollama.request import read as read_fields
+from chatvault.wire.ollama.request import read_embedding
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -65,7 +66,7 @@ def test_it_streams_unless_told_otherwise() -> None:
     assert not OLLAMA.read_request(b'{"model": "m"}', stream=False).stream
     assert read_fields(b'{"model": "m"}').stream
     assert not read_fields(b'{"model": "m", "stream": false}').stream
-    assert not read_fields(b'{"model": "m", "input": "x"}').stream
+    assert not read_embedding(b'{"model": "m", "prompt": "x"}').stream
 
 
 def test_what_is_odd_is_left_to_the_provider() -> None:

@@ -7,17 +7,25 @@ from urllib.parse import quote
 
 import msgspec
 
-from chatvault.core.errors import ClientError
+from chatvault.core.errors import ChatVaultError, ClientError
 from chatvault.core.usage import Usage
+from chatvault.wire.gemini import errors
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.usage import normalise
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest, texts_of
+from chatvault.wire.hub.embedding import (
+    EmbeddingDialect,
+    EmbeddingReply,
+    EmbeddingRequest,
+    texts_of,
+    whole_number,
+    words,
+)
+from chatvault.wire.hub.events import Failed
 from chatvault.wire.json_value import (
     Object,
     count,
     dumps,
-    integer,
     load_object,
     loads,
     obj,
@@ -28,7 +36,11 @@ from chatvault.wire.json_value import (
 )
 
 DIALECT: Final = "gemini.embed"
-_READ: Final = frozenset(("model", "content", "taskType", "title", "outputDimensionality"))
+_COMMON: Final = ("taskType", "title", "outputDimensionality")
+"""What the hub knows once for all texts."""
+_READ: Final = frozenset(("model", "content", *_COMMON))
+_MOST: Final = 100
+"""Texts in one batch (https://github.com/langchain-ai/langchainjs/issues/4491, seen 2026-11)."""
 
 
 class GeminiEmbed:
@@ -45,26 +57,28 @@ class GeminiEmbed:
         named = model or next((name for _, item in items if (name := text(item.get("model")))), None)
         if not named:
             raise ClientError("The path names no model.", code="model_missing", param="model")
-        first = items[0][1]
-        extra: dict[str, msgspec.Raw] = {}
-        for path, item in items:
-            for name, value in item.items():
-                differs = name in _READ - {"model", "content"} and value != first.get(name)
-                if value is not None and (name not in _READ or differs):
-                    extra[f"{path}{name}"] = raw(value)
+        place, first = items[0]
         return EmbeddingRequest(
             model=named.removeprefix("models/"),
             inputs=tuple(_said(item.get("content"), f"{path}content") for path, item in items),
             single=single,
-            dimensions=integer(first.get("outputDimensionality")),
-            task=text(first.get("taskType")),
-            title=text(first.get("title")),
+            dimensions=whole_number(first, "outputDimensionality", place),
+            task=words(first, "taskType", place),
+            title=words(first, "title", place),
             origin=DIALECT,
-            extra=extra,
+            extra=_extra(items),
         )
 
     def write_request(self, request: EmbeddingRequest, dropped: Dropped) -> bytes:
-        """Raises ClientError for token ids, which only their own provider can read."""
+        """Raises ClientError for token ids, which only their own provider can read, and for more texts than
+        Gemini takes at once."""
+        if len(request.inputs) > _MOST and request.origin != DIALECT:
+            raise ClientError(
+                f"Gemini embeds at most {_MOST} texts in one call, and these are {len(request.inputs)}. Send them "
+                "in several calls.",
+                code="cannot_carry",
+                param="input",
+            )
         common: Object = {}
         for name, value in (
             ("taskType", request.task),
@@ -119,6 +133,23 @@ class GeminiEmbed:
                 "totalTokenCount": reply.usage.input,
             }
         return dumps(out)
+
+    def read_error(self, status: int, body: bytes) -> Failed:
+        return errors.read_error(status, body)
+
+    def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes:
+        return errors.write_error(error, status)
+
+
+def _extra(items: list[tuple[str, Object]]) -> dict[str, msgspec.Raw]:
+    """What the hub does not know: fields of Gemini's own, and what one text is asked for otherwise than the
+    first."""
+    first, extra = items[0][1], dict[str, msgspec.Raw]()
+    for path, item in items:
+        own = {name: value for name, value in item.items() if name not in _READ and value is not None}
+        other = {name: item.get(name) for name in _COMMON if item.get(name) != first.get(name)}
+        extra |= {f"{path}{name}": raw(value) for name, value in (own | other).items()}
+    return extra
 
 
 def _usage(found: Object, items: list[Object]) -> Usage | None:

@@ -1,15 +1,19 @@
 """Embeddings in nobody's dialect: texts in, vectors out."""
 
 import base64
+import math
 from array import array
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
-from chatvault.core.errors import ClientError
+from chatvault.core.errors import ChatVaultError, ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
+from chatvault.wire.hub.events import Failed
+from chatvault.wire.json_value import Object, integer, text, truth
 
+T = TypeVar("T")
 _decode = msgspec.json.Decoder(list[float]).decode
 
 
@@ -60,7 +64,12 @@ class EmbeddingDialect(Protocol):
 
     def read_reply(self, body: bytes) -> EmbeddingReply: ...
 
-    def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes: ...
+    def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes:
+        """Raises ValueError for a vector that cannot be told in this dialect."""
+
+    def read_error(self, status: int, body: bytes) -> Failed: ...
+
+    def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes: ...
 
 
 def texts_of(request: EmbeddingRequest) -> list[str]:
@@ -75,6 +84,34 @@ def texts_of(request: EmbeddingRequest) -> list[str]:
     return found
 
 
+def vector_of(said: msgspec.Raw) -> msgspec.Raw:
+    """A vector as it came. Raises ValueError for what is no array."""
+    if not bytes(said).startswith(b"["):
+        raise ValueError("a vector is no array of numbers")
+    return msgspec.Raw(bytes(said))
+
+
+def whole_number(fields: Object, name: str, place: str = "") -> int | None:
+    """None where it is not said. Raises ClientError for anything else than a whole number; `place` stands
+    before its name there."""
+    return _checked(fields, name, integer(fields.get(name)), "a whole number", place)
+
+
+def words(fields: Object, name: str, place: str = "") -> str | None:
+    return _checked(fields, name, text(fields.get(name)), "a string", place)
+
+
+def yes_or_no(fields: Object, name: str) -> bool | None:
+    return _checked(fields, name, truth(fields.get(name)), "true or false", "")
+
+
+def _checked(fields: Object, name: str, found: T | None, what: str, place: str) -> T | None:
+    if found is None and fields.get(name) is not None:
+        path = place + name
+        raise ClientError(f"The field '{path}' must be {what}.", code="invalid_field", param=path)
+    return found
+
+
 def to_base64(vector: msgspec.Raw) -> str:
     """Little-endian 32-bit floats, as OpenAI packs them. Raises ValueError."""
     return base64.b64encode(_little(array("f", _decode(vector))).tobytes()).decode()
@@ -84,8 +121,11 @@ def from_base64(packed: str) -> msgspec.Raw:
     """Raises ValueError."""
     floats = array("f")
     floats.frombytes(base64.b64decode(packed, validate=True))
+    found = _little(floats)
+    if not all(map(math.isfinite, found)):
+        raise ValueError("a vector holds what is no number")
     # The shortest text that is the same 32-bit float.
-    return msgspec.Raw(msgspec.json.encode([float(f"{each:.9g}") for each in _little(floats)]))
+    return msgspec.Raw(msgspec.json.encode([float(f"{each:.9g}") for each in found]))
 
 
 def _little(floats: "array[float]") -> "array[float]":

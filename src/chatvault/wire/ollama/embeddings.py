@@ -6,22 +6,21 @@ from typing import Final
 
 import msgspec
 
-from chatvault.core.errors import ClientError
+from chatvault.core.errors import ChatVaultError, ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingReply, EmbeddingRequest, texts_of
-from chatvault.wire.json_value import (
-    Object,
-    count,
-    dumps,
-    integer,
-    loads,
-    raw,
-    request_object,
-    strings,
-    text,
-    truth,
+from chatvault.wire.hub.embedding import (
+    EmbeddingDialect,
+    EmbeddingReply,
+    EmbeddingRequest,
+    texts_of,
+    vector_of,
+    whole_number,
+    yes_or_no,
 )
+from chatvault.wire.hub.events import Failed
+from chatvault.wire.json_value import Object, count, dumps, loads, raw, request_object, strings, text
+from chatvault.wire.ollama import errors
 from chatvault.wire.ollama.messages_reader import invalid
 
 DIALECT: Final = "ollama.embed"
@@ -67,8 +66,8 @@ class OllamaEmbed:
             model=named,
             inputs=inputs,
             single=isinstance(said, str),
-            dimensions=integer(fields.get("dimensions")),
-            truncate=truth(fields.get("truncate")),
+            dimensions=whole_number(fields, "dimensions"),
+            truncate=yes_or_no(fields, "truncate"),
             origin=DIALECT,
             extra=extra,
         )
@@ -107,7 +106,7 @@ class OllamaEmbed:
         counted = found.prompt_eval_count
         return EmbeddingReply(
             model=found.model,
-            vectors=tuple(msgspec.Raw(bytes(each)) for each in vectors),
+            vectors=tuple(map(vector_of, vectors)),
             usage=Usage(input=count(counted)) if counted is not None else None,
         )
 
@@ -118,6 +117,12 @@ class OllamaEmbed:
         if reply.usage is not None:
             out["prompt_eval_count"] = reply.usage.input
         return dumps(out)
+
+    def read_error(self, status: int, body: bytes) -> Failed:
+        return errors.read_error(status, body)
+
+    def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes:
+        return errors.write_error(error)
 
 
 OLLAMA_EMBED: Final[EmbeddingDialect] = OllamaEmbed()

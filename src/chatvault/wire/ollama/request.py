@@ -11,8 +11,6 @@ from chatvault.wire.json_value import integer, loads, obj
 
 DECIDED: Final = frozenset(("model", "name", "stream", "options"))
 """The top-level keys that decide where a call goes, how it is relayed, and what it may cost."""
-_NOT_STREAMED: Final = frozenset(("input",))
-"""Fields of endpoints that never stream."""
 T = TypeVar("T")
 _text: Callable[[msgspec.Raw], str] = msgspec.json.Decoder(str).decode
 _truth: Callable[[msgspec.Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
@@ -67,8 +65,14 @@ def read(body: Body) -> OllamaRequest:
     named = "model" if "model" in values else "name"
     model = _decoded(_text, values[named], named, "a string") if named in values else None
     said = _decoded(_truth, values["stream"], "stream", "true or false") if "stream" in values else None
-    stream = said is not False and not (_NOT_STREAMED & values.keys())
-    return OllamaRequest(fields, model, stream)
+    return OllamaRequest(fields, model, said is not False)
+
+
+def read_embedding(body: Body) -> OllamaRequest:
+    """The same for what never streams."""
+    request = read(body)
+    request.stream = False
+    return request
 
 
 def _decoded(decode: Callable[[msgspec.Raw], T], raw: msgspec.Raw, name: str, kind: str) -> T:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.core.errors import ClientError
+from chatvault.core.errors import ChatVaultError, ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.embedding import (
@@ -15,9 +15,15 @@ from chatvault.wire.hub.embedding import (
     EmbeddingRequest,
     from_base64,
     to_base64,
+    vector_of,
+    whole_number,
+    words,
 )
-from chatvault.wire.json_value import Object, dumps, integer, loads, raw, request_object, text
+from chatvault.wire.hub.events import Failed
+from chatvault.wire.json_value import Object, dumps, loads, raw, request_object, text
 from chatvault.wire.openai.reply import read
+from chatvault.wire.openai.retold import error_value, failure_in
+from chatvault.wire.openai.tolerant import encode
 
 DIALECT: Final = "openai.embeddings"
 _READ: Final = frozenset(("model", "input", "dimensions", "encoding_format", "user"))
@@ -48,17 +54,14 @@ class OpenAIEmbeddings:
         encoding = fields.get("encoding_format")
         if encoding not in (None, "float", "base64"):
             raise _invalid("encoding_format", '"float" or "base64"')
-        dimensions = integer(fields.get("dimensions"))
-        if dimensions is None and fields.get("dimensions") is not None:
-            raise _invalid("dimensions", "a whole number")
         extra = {name: raw(each) for name, each in fields.items() if name not in _READ and each is not None}
         return EmbeddingRequest(
             model=named,
             inputs=inputs,
             single=single,
-            dimensions=dimensions,
+            dimensions=whole_number(fields, "dimensions"),
             encoding="base64" if encoding == "base64" else "float" if encoding else None,
-            user=text(fields.get("user")),
+            user=words(fields, "user"),
             origin=DIALECT,
             extra=extra,
         )
@@ -91,13 +94,13 @@ class OpenAIEmbeddings:
 
     def read_reply(self, body: bytes) -> EmbeddingReply:
         found = _decode(body)
-        ordered = sorted(
-            enumerate(found.data), key=lambda each: each[1].index if each[1].index is not None else each[0]
-        )
+        placed = {item.index if item.index is not None else at: item for at, item in enumerate(found.data)}
+        if placed.keys() != set(range(len(found.data))):
+            raise ValueError("the places of the vectors are not one after the other")
         usage_shape = read(body).usage
         return EmbeddingReply(
             model=found.model,
-            vectors=tuple(_vector(item.embedding) for _, item in ordered),
+            vectors=tuple(_vector(placed[at].embedding) for at in range(len(placed))),
             usage=_usage(usage_shape.prompt_tokens, usage_shape.total_tokens)
             if usage_shape is not None
             else None,
@@ -120,6 +123,12 @@ class OpenAIEmbeddings:
             }
         )
 
+    def read_error(self, status: int, body: bytes) -> Failed:
+        return failure_in(body, status)
+
+    def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes:
+        return encode({"error": error_value(error, status)})
+
 
 def _usage(prompt: float | None, total: float | None) -> Usage | None:
     count = prompt if prompt is not None else total
@@ -129,7 +138,7 @@ def _usage(prompt: float | None, total: float | None) -> Usage | None:
 def _vector(said: msgspec.Raw) -> msgspec.Raw:
     if bytes(said).startswith(b'"'):
         return from_base64(msgspec.json.decode(said, type=str))
-    return msgspec.Raw(bytes(said))
+    return vector_of(said)
 
 
 def _inputs(value: object) -> tuple[tuple[str | tuple[int, ...], ...], bool]:
