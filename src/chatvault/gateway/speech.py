@@ -19,6 +19,7 @@ from chatvault.wire.gemini.tap import StreamTap as GeminiTap
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.embedding import EmbeddingDialect
 from chatvault.wire.json_fields import Body
+from chatvault.wire.json_value import decode
 from chatvault.wire.ollama.dialect import OLLAMA, OLLAMA_GENERATE
 from chatvault.wire.ollama.embeddings import OLLAMA_EMBED, OLLAMA_EMBEDDINGS
 from chatvault.wire.ollama.facts import read_facts as ollama_facts
@@ -34,7 +35,6 @@ from chatvault.wire.openai.reply import Facts, read
 from chatvault.wire.openai.request import read as openai_request
 from chatvault.wire.openai.responses.dialect import ResponsesDialect
 from chatvault.wire.openai.stream import StreamTap
-from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import EventSplitter
 from chatvault.wire.tap import AskedFields, Splitter, Tap
 

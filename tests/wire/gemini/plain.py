@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from chatvault.wire.base64_text import standard_base64
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.schema import to_json_schema
-from chatvault.wire.json_value import standard_base64
 
 _SCHEMAS = ("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "response")
 

@@ -22,9 +22,9 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Text, Thought, ToolCall
+from chatvault.wire.json_value import encode
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.responses.dialect import ResponsesDialect
-from chatvault.wire.openai.tolerant import encode
 from tests.wire.openai.recordings import gist, pieces
 
 DIALECTS: dict[str, ConversationDialect] = {

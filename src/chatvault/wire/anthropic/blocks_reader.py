@@ -15,7 +15,8 @@ from chatvault.wire.anthropic.names import ME
 from chatvault.wire.anthropic.tool_input import arguments_of
 from chatvault.wire.hub.conversation import ResultPart
 from chatvault.wire.hub.parts import AnyPart, Media, Text, Thought, ToolCall, ToolResult, Unknown
-from chatvault.wire.openai.tolerant import Values, raw, refused, take_text, take_truth, unread
+from chatvault.wire.json_value import Values, raw
+from chatvault.wire.taken import refused, take_text, take_truth, unread
 
 _LIFETIMES: Final = {None: "default", "5m": "5m", "1h": "1h"}
 

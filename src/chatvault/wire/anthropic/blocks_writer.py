@@ -14,7 +14,7 @@ from chatvault.wire.anthropic.tool_input import CUSTOM_INPUT, input_of
 from chatvault.wire.anthropic.tools import cache_control, tool_id
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
-from chatvault.wire.openai.tolerant import Values, put
+from chatvault.wire.json_value import Values, put
 
 Block = Values | msgspec.Raw
 _BEGINNINGS: Final = {

@@ -18,10 +18,8 @@ from chatvault.wire.anthropic.output import answer_of, read_output
 from chatvault.wire.anthropic.thinking import read_thinking
 from chatvault.wire.anthropic.tools import read_choice, read_tool
 from chatvault.wire.hub.conversation import Conversation, Message, Role, Tool
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode_request,
-    raw,
+from chatvault.wire.json_value import Values, decode_request, raw
+from chatvault.wire.taken import (
     refused,
     take_list,
     take_number,

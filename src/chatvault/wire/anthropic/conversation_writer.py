@@ -12,7 +12,7 @@ from chatvault.wire.anthropic.turns import Turns, own_messages
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path
-from chatvault.wire.openai.tolerant import Values, encode, object_of, put
+from chatvault.wire.json_value import Values, encode, object_of, put
 
 _INSIDE: Final = frozenset(("thinking", "output_config", "output_format", "metadata", "tool_choice"))
 """Objects of which the hub knows a part, and the reader kept the rest by its path."""

@@ -17,7 +17,7 @@ from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect, StreamReader, StreamWriter
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
-from chatvault.wire.openai.tolerant import decode, encode, object_of
+from chatvault.wire.json_value import decode, encode, object_of
 
 
 class AnthropicMessages:

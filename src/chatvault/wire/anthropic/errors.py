@@ -7,8 +7,8 @@ from typing import Final
 
 from chatvault.core.errors import ChatVaultError
 from chatvault.wire.hub.events import Failed
+from chatvault.wire.json_value import Values, decode, encode, name_of, object_of, put
 from chatvault.wire.openai.errors import error_text
-from chatvault.wire.openai.tolerant import Values, decode, encode, name_of, object_of, put
 
 _STATUS: Final = {
     "invalid_request_error": 400,

@@ -16,7 +16,8 @@ import msgspec
 from chatvault.wire.anthropic.names import ANSWER_TOOL, WRAPPED, WRAPPED_ANSWER_TOOL
 from chatvault.wire.hub.conversation import Output, Tool
 from chatvault.wire.hub.dropped import Dropped
-from chatvault.wire.openai.tolerant import Values, decode, object_of, raw, take_object
+from chatvault.wire.json_value import Values, decode, object_of, raw
+from chatvault.wire.taken import take_object
 
 _PLAIN: Final = frozenset(
     ("type", "required", "enum", "const", "title", "description", "default", "$schema", "$id", "$ref")

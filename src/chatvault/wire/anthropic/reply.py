@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from chatvault.wire.anthropic.usage import merged, normalise
+from chatvault.wire.json_value import Values, decode, encode, name_of, object_of
 from chatvault.wire.openai.reply import Facts
-from chatvault.wire.openai.tolerant import Values, decode, encode, name_of, object_of
 from chatvault.wire.openai.usage import UsageShape, reported_cost
 
 

@@ -31,7 +31,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import AnyPart, Text, Thought, ToolCall, Unknown
-from chatvault.wire.openai.tolerant import (
+from chatvault.wire.json_value import (
     Values,
     decode,
     encode,
@@ -41,9 +41,9 @@ from chatvault.wire.openai.tolerant import (
     object_of,
     raw,
     text_of,
-    unread,
 )
 from chatvault.wire.sse import EventSplitter, data_of, events
+from chatvault.wire.taken import unread
 
 _TIERS: Final = {"standard": "default"}
 """Anthropic's word for the tier a call got, where OpenAI's differs."""

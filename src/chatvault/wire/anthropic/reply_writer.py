@@ -35,7 +35,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
-from chatvault.wire.openai.tolerant import Values, decode, encode, object_of, put, text_of
+from chatvault.wire.json_value import Values, decode, encode, object_of, put, text_of
 
 _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"}
 _UNTOLD: Final = Usage()

@@ -10,8 +10,8 @@ import re
 from typing import Final
 
 from chatvault.wire.anthropic.reply import Learner
+from chatvault.wire.json_value import decode
 from chatvault.wire.openai.reply import Facts
-from chatvault.wire.openai.tolerant import decode
 from chatvault.wire.sse import data_of, events
 
 _MAY_FAIL: Final = re.compile(rb'"error"|event: ?error')

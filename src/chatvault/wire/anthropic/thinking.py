@@ -17,7 +17,8 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import budget_of, effort_of
 from chatvault.wire.hub.parts import Thought, ToolCall, ToolResult
 from chatvault.wire.hub.paths import field_path
-from chatvault.wire.openai.tolerant import Values, raw, take_object, take_text, take_whole
+from chatvault.wire.json_value import Values, raw
+from chatvault.wire.taken import take_object, take_text, take_whole
 
 LEAST_BUDGET: Final = 1_024
 _DISPLAYS: Final = {"summarized": True, "omitted": False}

@@ -6,7 +6,7 @@ Text that is no JSON object goes into the member that Anthropic names for it, an
 
 from typing import Final
 
-from chatvault.wire.openai.tolerant import Values, decode, encode
+from chatvault.wire.json_value import Values, decode, encode
 
 INVALID_JSON: Final = "INVALID_JSON"
 CUSTOM_INPUT: Final = "input"

@@ -16,18 +16,8 @@ from chatvault.wire.anthropic.tool_input import CUSTOM_INPUT
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path, tool_path
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode,
-    object_of,
-    put,
-    raw,
-    refused,
-    take_object,
-    take_text,
-    take_truth,
-    unread,
-)
+from chatvault.wire.json_value import Values, decode, object_of, put, raw
+from chatvault.wire.taken import refused, take_object, take_text, take_truth, unread
 
 _KINDS: Final = {
     "web_search": "web_search",

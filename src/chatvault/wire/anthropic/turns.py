@@ -14,7 +14,7 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import ToolCall, ToolResult
 from chatvault.wire.hub.paths import message_path, part_path
-from chatvault.wire.openai.tolerant import Values
+from chatvault.wire.json_value import Values
 
 
 class _Turn(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chatvault.core.usage import Usage
-from chatvault.wire.openai.tolerant import Values, number_of, object_of, objects_of
+from chatvault.wire.json_value import Values, number_of, object_of, objects_of
 
 _MOST: Final = 1 << 48
 """More tokens than any call has; what claims more is not believed beyond it, so that sums stay within 64

@@ -8,7 +8,7 @@ from chatvault.wire.anthropic.errors import write_error
 from chatvault.wire.anthropic.reply_writer import ReplyWriting, failure_of
 from chatvault.wire.anthropic.tool_input import input_of
 from chatvault.wire.hub.events import AnyEvent
-from chatvault.wire.openai.tolerant import Values, encode, object_of, text_of
+from chatvault.wire.json_value import Values, encode, object_of, text_of
 
 
 def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:

@@ -20,7 +20,7 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import Text, Thought, ToolCall
-from chatvault.wire.json_value import Object, dumps, obj, objects, raw, text
+from chatvault.wire.json_value import Values, encode, obj, objects_of, raw, text
 
 _CITED: Final = ("groundingMetadata", "citationMetadata", "urlContextMetadata")
 
@@ -49,16 +49,16 @@ class CandidateReader:
         self._open: type[Text] | type[Thought] | type[ToolCall] | None = None
         self._calls = 0
         self._args = PartialArguments()
-        self._cited: Object = {}
+        self._cited: Values = {}
         self._texts = 0
         """Text parts that this chunk still has, whose end its citations wait for."""
         self._logprobs: object = None
         self.called = False
         self.searches = 0
 
-    def read(self, candidate: Object, out: list[AnyEvent]) -> None:
+    def read(self, candidate: Values, out: list[AnyEvent]) -> None:
         content = obj(candidate.get("content"))
-        parts = objects(camel(content).get("parts")) if content is not None else []
+        parts = objects_of(camel(content).get("parts")) if content is not None else []
         self._cited = {name: candidate[name] for name in _CITED if candidate.get(name)}
         grounding = obj(self._cited.get("groundingMetadata"))
         if grounding is not None:
@@ -75,7 +75,7 @@ class CandidateReader:
     def finish(self, out: list[AnyEvent]) -> None:
         self._close(out)
 
-    def _part(self, part: Object, out: list[AnyEvent]) -> None:
+    def _part(self, part: Values, out: list[AnyEvent]) -> None:
         said, signature = text(part.get("text")), text(part.get("thoughtSignature"))
         if said is not None:
             if self._cited:
@@ -136,11 +136,11 @@ class CandidateReader:
             )
             self._close(out)
 
-    def _call(self, call: Object, signature: str | None, out: list[AnyEvent]) -> None:
+    def _call(self, call: Values, signature: str | None, out: list[AnyEvent]) -> None:
         """A whole call, or a step of one that is told in steps: a name first, then assignments, then
         nothing.
         """
-        name, partial = text(call.get("name")), objects(call.get("partialArgs"))
+        name, partial = text(call.get("name")), objects_of(call.get("partialArgs"))
         goes_on = call.get("willContinue") is True
         if name is not None or self._open is not ToolCall:
             self._begin(ToolCall, out)
@@ -154,7 +154,7 @@ class CandidateReader:
         if partial:
             self._arguments("".join(map(self._args.feed, partial)), out)
         elif call.get("args") is not None or (name is not None and not goes_on):
-            self._arguments(dumps(call.get("args") or {}).decode(), out)
+            self._arguments(encode(call.get("args") or {}).decode(), out)
             self._open = None
             out.append(PartEnded(index=self._index, choice=self._choice))
             return
@@ -186,5 +186,5 @@ class CandidateReader:
         out.append(CitationTold(index=self._index, raw=raw(cited), origin=DIALECT, choice=self._choice))
 
 
-def _is_text(part: Object) -> bool:
+def _is_text(part: Values) -> bool:
     return bool(text(part.get("text"))) and part.get("thought") is not True

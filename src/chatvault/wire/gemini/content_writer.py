@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from chatvault.wire.base64_text import is_base64
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.part_writer import write_part
 from chatvault.wire.gemini.signatures import STAND_IN
@@ -9,7 +10,7 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Part, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
-from chatvault.wire.json_value import Object, is_base64, loads
+from chatvault.wire.json_value import Values, decode
 
 
 class ContentWriter:
@@ -25,9 +26,9 @@ class ContentWriter:
         self._names: dict[str, str] = {}
         self._ranks: dict[int, int] = {}
         """By the identity of a result's object, which `contents` keeps alive: the place of its call."""
-        self.system: list[Object] = []
-        self.system_fields: Object = {}
-        self.contents: list[Object] = []
+        self.system: list[Values] = []
+        self.system_fields: Values = {}
+        self.contents: list[Values] = []
 
     def write(self) -> None:
         leading = True
@@ -50,7 +51,7 @@ class ContentWriter:
             self.contents.append({"role": "user", "parts": self.system})
             self.system = []
 
-    def _add(self, role: str, parts: list[Object], index: int, message: Message) -> None:
+    def _add(self, role: str, parts: list[Values], index: int, message: Message) -> None:
         fields = self._message_fields(index, message)
         if not self._foreign:
             self.contents.append({"role": role, "parts": parts, **fields})
@@ -64,10 +65,10 @@ class ContentWriter:
         else:
             self.contents.append({"role": role, "parts": parts})
 
-    def _message_fields(self, index: int, message: Message) -> Object:
+    def _message_fields(self, index: int, message: Message) -> Values:
         """Puts back what is ours, and reports the rest."""
         if message.extra and message.origin == DIALECT:
-            return {name: loads(value) for name, value in message.extra.items()}
+            return {name: decode(value) for name, value in message.extra.items()}
         base = message_path(self._conversation, index)
         for name in message.extra or ():
             self._dropped.add(f"{base}.{name}")
@@ -75,8 +76,8 @@ class ContentWriter:
             self._dropped.add(f"{base}.name")
         return {}
 
-    def _parts(self, index: int, message: Message) -> list[Object]:
-        out: list[Object] = []
+    def _parts(self, index: int, message: Message) -> list[Values]:
+        out: list[Values] = []
         for at, part in enumerate(message.parts):
             if isinstance(part, ToolCall):
                 self._names.setdefault(part.id, part.name)

@@ -15,7 +15,7 @@ from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
-from chatvault.wire.json_value import dumps, loads
+from chatvault.wire.json_value import decode, encode
 
 
 class GeminiGenerate:
@@ -40,7 +40,7 @@ class GeminiGenerate:
 
     def read_reply(self, body: bytes) -> list[AnyEvent]:
         """A whole reply; a stream's array that was taken for one is read, too."""
-        value, reader = loads(body), ReplyReader()
+        value, reader = decode(body), ReplyReader()
         out: list[AnyEvent] = []
         for chunk in value if isinstance(value, list) else [value]:
             out += reader.chunk(chunk)
@@ -50,7 +50,7 @@ class GeminiGenerate:
         self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
     ) -> bytes:
         """Nothing of the conversation is repeated."""
-        return dumps(whole(events, model))
+        return encode(whole(events, model))
 
     def stream_reader(self) -> GeminiStreamReader:
         return GeminiStreamReader()
@@ -65,17 +65,17 @@ class GeminiGenerate:
         return errors.write_error(error, status)
 
     def write_error_event(self, error: ChatVaultError | Failed) -> bytes:
-        body = dumps({"error": errors.failure_object(error)})
+        body = encode({"error": errors.failure_object(error)})
         return b",\r\n" + body + b"]" if self._array else b"data: " + body + b"\r\n\r\n"
 
     def read_usage(self, raw: bytes) -> Usage | None:
         try:
-            return normalise(loads(raw))
+            return normalise(decode(raw))
         except ValueError:
             return None
 
     def write_usage(self, usage: Usage) -> bytes:
-        return dumps(retell(usage))
+        return encode(retell(usage))
 
 
 GEMINI: Final[ConversationDialect] = GeminiGenerate()

@@ -23,15 +23,15 @@ from chatvault.wire.hub.embedding import (
 )
 from chatvault.wire.hub.events import Failed
 from chatvault.wire.json_value import (
-    Object,
+    Values,
     count,
-    dumps,
-    load_object,
-    loads,
+    decode,
+    decode_object,
+    decode_request,
+    encode,
     obj,
-    objects,
+    objects_of,
     raw,
-    request_object,
     text,
 )
 
@@ -51,7 +51,7 @@ class GeminiEmbed:
     name = DIALECT
 
     def read_request(self, body: bytes, *, model: str | None = None) -> EmbeddingRequest:
-        fields = camel(request_object(body))
+        fields = camel(decode_request(body))
         single = "requests" not in fields
         items = [("", fields)] if single else _items(fields["requests"])
         named = model or next((name for _, item in items if (name := text(item.get("model")))), None)
@@ -79,7 +79,7 @@ class GeminiEmbed:
                 code="cannot_carry",
                 param="input",
             )
-        common: Object = {}
+        common: Values = {}
         for name, value in (
             ("taskType", request.task),
             ("title", request.title),
@@ -90,20 +90,20 @@ class GeminiEmbed:
         for path, said in (("user", request.user), ("truncate", request.truncate)):
             if said is not None:
                 dropped.add(path)
-        items: list[Object] = [
+        items: list[Values] = [
             {"model": f"models/{request.model}", "content": {"parts": [{"text": each}]}, **common}
             for each in texts_of(request)
         ]
-        out: Object = items[0] if request.single else {"requests": items}
+        out: Values = items[0] if request.single else {"requests": items}
         for path, each in request.extra.items():
             if request.origin != DIALECT:
                 dropped.add(path)
             elif request.single:
-                out[path] = loads(each)
+                out[path] = decode(each)
             else:
                 at, _, name = path.removeprefix("requests[").partition("].")
-                items[int(at)][name] = loads(each)
-        return dumps(out)
+                items[int(at)][name] = decode(each)
+        return encode(out)
 
     def request_path(self, request: EmbeddingRequest) -> bytes:
         method = "embedContent" if request.single else "batchEmbedContents"
@@ -111,10 +111,10 @@ class GeminiEmbed:
 
     def read_reply(self, body: bytes) -> EmbeddingReply:
         """Vertex AI's `predictions` are read, too."""
-        found = camel(load_object(body))
+        found = camel(decode_object(body))
         alone = obj(found.get("embedding"))
-        predictions = objects(found.get("predictions"))
-        items = [alone] if alone is not None else objects(found.get("embeddings"))
+        predictions = objects_of(found.get("predictions"))
+        items = [alone] if alone is not None else objects_of(found.get("embeddings"))
         if predictions:
             items = [obj(each.get("embeddings")) or {} for each in predictions]
         vectors = [each.get("values") for each in items]
@@ -123,8 +123,8 @@ class GeminiEmbed:
         return EmbeddingReply(vectors=tuple(map(raw, vectors)), usage=_usage(found, items))
 
     def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes:
-        values: list[Object] = [{"values": each} for each in reply.vectors]
-        out: Object = (
+        values: list[Values] = [{"values": each} for each in reply.vectors]
+        out: Values = (
             {"embedding": values[0]} if request.single and len(values) == 1 else {"embeddings": values}
         )
         if reply.usage is not None:
@@ -132,7 +132,7 @@ class GeminiEmbed:
                 "promptTokenCount": reply.usage.input,
                 "totalTokenCount": reply.usage.input,
             }
-        return dumps(out)
+        return encode(out)
 
     def read_error(self, status: int, body: bytes) -> Failed:
         return errors.read_error(status, body)
@@ -141,7 +141,7 @@ class GeminiEmbed:
         return errors.write_error(error, status)
 
 
-def _extra(items: list[tuple[str, Object]]) -> dict[str, msgspec.Raw]:
+def _extra(items: list[tuple[str, Values]]) -> dict[str, msgspec.Raw]:
     """What the hub does not know: fields of Gemini's own, and what one text is asked for otherwise than the
     first."""
     first, extra = items[0][1], dict[str, msgspec.Raw]()
@@ -152,7 +152,7 @@ def _extra(items: list[tuple[str, Object]]) -> dict[str, msgspec.Raw]:
     return extra
 
 
-def _usage(found: Object, items: list[Object]) -> Usage | None:
+def _usage(found: Values, items: list[Values]) -> Usage | None:
     told = normalise(found.get("usageMetadata"))
     if told is not None:
         return Usage(input=told.input)
@@ -161,7 +161,7 @@ def _usage(found: Object, items: list[Object]) -> Usage | None:
     return Usage(input=sum(known)) if len(known) == len(items) else None
 
 
-def _items(value: object) -> list[tuple[str, Object]]:
+def _items(value: object) -> list[tuple[str, Values]]:
     """Each request of a batch, and its path."""
     found = [obj(each) for each in value] if isinstance(value, list) else []
     items = [(f"requests[{at}].", camel(each)) for at, each in enumerate(found) if each is not None]
@@ -178,7 +178,7 @@ def _said(value: object, path: str) -> str:
         return value
     content = camel(obj(value) or {})
     parts = content.get("parts")
-    said = [text(each.get("text")) for each in objects([parts] if isinstance(parts, dict) else parts)]
+    said = [text(each.get("text")) for each in objects_of([parts] if isinstance(parts, dict) else parts)]
     found = [each for each in said if each is not None]
     if not found or len(found) != len(said):
         raise ClientError(

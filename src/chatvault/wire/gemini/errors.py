@@ -6,7 +6,7 @@ from typing import Final
 
 from chatvault.core.errors import ChatVaultError
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.json_value import Object, dumps, integer, loads, obj, objects, text
+from chatvault.wire.json_value import Values, decode, encode, integer, obj, objects_of, text
 
 _STATUS: Final = {
     400: "INVALID_ARGUMENT",
@@ -41,7 +41,7 @@ def failure(error: object, status: int | None = None) -> Failed:
     if found is None:
         return Failed(message=text(error) or "The provider reported an error.", status=status)
     kind, code = text(found.get("status")), None
-    for detail in objects(found.get("details")):
+    for detail in objects_of(found.get("details")):
         if detail.get("@type") == _INFO:
             code = text(detail.get("reason"))
             told = obj(detail.get("metadata")) or {}
@@ -59,7 +59,7 @@ def failure(error: object, status: int | None = None) -> Failed:
 
 def read_error(status: int, body: bytes) -> Failed:
     try:
-        value = loads(body)
+        value = decode(body)
     except ValueError:
         return Failed(message=body[:500].decode(errors="replace") or f"status {status}", status=status)
     if isinstance(value, list) and value:
@@ -70,25 +70,25 @@ def read_error(status: int, body: bytes) -> Failed:
     return failure(found if found is not None and "message" in found else text(value), status)
 
 
-def status_object(error: ChatVaultError | Failed, status: int) -> Object:
+def status_object(error: ChatVaultError | Failed, status: int) -> Values:
     """The value of `error`. A type that is none of Google's, and the code, are kept in an ErrorInfo."""
     kind, code = error.kind, error.code
     param = error.param if isinstance(error, ChatVaultError) else None
     canonical = kind in _CANONICAL
-    told: Object = {
+    told: Values = {
         "code": status,
         "message": error.message,
         "status": kind
         if canonical
         else _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
     }
-    metadata: Object = {}
+    metadata: Values = {}
     if kind and not canonical:
         metadata["type"] = kind
     if param:
         metadata["param"] = param
     if metadata or code:
-        info: Object = {"@type": _INFO}
+        info: Values = {"@type": _INFO}
         if code:
             info["reason"] = code
         if metadata:
@@ -98,10 +98,10 @@ def status_object(error: ChatVaultError | Failed, status: int) -> Object:
 
 
 def write_error(error: ChatVaultError | Failed, status: int) -> bytes:
-    return dumps({"error": status_object(error, status)})
+    return encode({"error": status_object(error, status)})
 
 
-def failure_object(error: ChatVaultError | Failed) -> Object:
+def failure_object(error: ChatVaultError | Failed) -> Values:
     """The value of `error` in the middle of a stream, or in a body that was to be an answer."""
     return status_object(error, implied_status(error))
 

@@ -11,7 +11,7 @@ from chatvault.core.usage import Usage
 from chatvault.wire.gemini import finish
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.usage import normalise
-from chatvault.wire.json_value import Object, dumps, loads, obj, objects
+from chatvault.wire.json_value import Values, decode, encode, obj, objects_of
 from chatvault.wire.openai.reply import Facts
 
 _NONE: Final = msgspec.Raw(b"null")
@@ -48,7 +48,7 @@ def read_chunk(body: bytes) -> Chunk:
     try:
         return _decode(body)
     except (msgspec.DecodeError, RecursionError):
-        return chunk_of(loads(body))
+        return chunk_of(decode(body))
 
 
 def chunk_of(value: object) -> Chunk:
@@ -60,15 +60,15 @@ def chunk_of(value: object) -> Chunk:
     version, error = fields.get("modelVersion"), fields.get("error")
     feedback = camel(obj(fields.get("promptFeedback")) or {})
     return Chunk(
-        candidates=[_candidate(camel(each)) for each in objects(fields.get("candidates"))],
+        candidates=[_candidate(camel(each)) for each in objects_of(fields.get("candidates"))],
         promptFeedback=_Feedback(_word(feedback.get("blockReason"))),
         usageMetadata=obj(fields.get("usageMetadata")),
         modelVersion=version if isinstance(version, str) else None,
-        error=msgspec.Raw(dumps(error)) if error is not None else _NONE,
+        error=msgspec.Raw(encode(error)) if error is not None else _NONE,
     )
 
 
-def _candidate(fields: Object) -> _Candidate:
+def _candidate(fields: Values) -> _Candidate:
     queries = camel(obj(fields.get("groundingMetadata")) or {}).get("webSearchQueries")
     return _Candidate(
         _word(fields.get("finishReason")), _Grounding(queries if isinstance(queries, list) else None)
@@ -101,7 +101,7 @@ def read_facts(body: bytes) -> Facts:
     """Of a whole answer. Raises ValueError for what is no JSON object, nor a list of them."""
     facts = Facts()
     if body.lstrip()[:1] == b"[":
-        value = loads(body)
+        value = decode(body)
         for each in value if isinstance(value, list) else ():
             learn(facts, chunk_of(each))
     else:

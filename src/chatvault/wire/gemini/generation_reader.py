@@ -12,7 +12,7 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.schema import to_json_schema
 from chatvault.wire.hub.conversation import Output, Reasoning
-from chatvault.wire.json_value import Object, integer, number, obj, raw, strings, text, truth
+from chatvault.wire.json_value import Values, integer, number, obj, raw, strings, text, truth
 
 _PLAIN: Final[dict[str, tuple[str, Callable[[object], object]]]] = {
     "temperature": ("temperature", number),
@@ -59,7 +59,7 @@ def read_generation(value: object, values: dict[str, object], extra: dict[str, m
             extra[f"generationConfig.{name}"] = raw(each)
 
 
-def _output(config: Object) -> dict[str, object]:
+def _output(config: Values) -> dict[str, object]:
     """Takes out of `config` what it understands of the answer's form."""
     mime = text(config.get("responseMimeType"))
     if mime not in (None, _JSON, "text/plain"):

@@ -9,7 +9,7 @@ from chatvault.wire.hub.conversation import Conversation, Output, Reasoning
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import budget_of
 from chatvault.wire.hub.paths import field_path
-from chatvault.wire.json_value import Object, loads
+from chatvault.wire.json_value import Values, decode
 
 _PLAIN: Final = (
     ("temperature", "temperature"),
@@ -42,8 +42,8 @@ _MOST_PRO: Final = 32_768
 """The largest budgets of 2.5 Flash and Pro (same page); a larger one is refused."""
 
 
-def write_generation(conversation: Conversation, dropped: Dropped) -> Object:
-    out: Object = {}
+def write_generation(conversation: Conversation, dropped: Dropped) -> Values:
+    out: Values = {}
     for name, ours in _PLAIN:
         value = getattr(conversation, name)
         if value is not None:
@@ -69,13 +69,13 @@ def write_generation(conversation: Conversation, dropped: Dropped) -> Object:
     return out
 
 
-def _output(out: Object, output: Output, conversation: Conversation, dropped: Dropped) -> None:
+def _output(out: Values, output: Output, conversation: Conversation, dropped: Dropped) -> None:
     if output.kind == "text":
         if conversation.origin == DIALECT:
             out["responseMimeType"] = "text/plain"
         return
     out["responseMimeType"] = "application/json"
-    schema = loads(output.schema) if output.schema is not None else None
+    schema = decode(output.schema) if output.schema is not None else None
     if not isinstance(schema, dict):
         return
     path = field_path(conversation.origin, "output")
@@ -96,8 +96,8 @@ def _output(out: Object, output: Output, conversation: Conversation, dropped: Dr
             dropped.add(each)
 
 
-def _thinking(reasoning: Reasoning, conversation: Conversation) -> Object:
-    out: Object = {}
+def _thinking(reasoning: Reasoning, conversation: Conversation) -> Values:
+    out: Values = {}
     show = reasoning.show
     if show is None and conversation.origin != DIALECT:
         # Dialects that ask by a budget show thoughts unless told otherwise; here they must be asked for.
@@ -122,7 +122,7 @@ def _thinking(reasoning: Reasoning, conversation: Conversation) -> Object:
     return out
 
 
-def _effort(out: Object, effort: str, model: str, most: int) -> None:
+def _effort(out: Values, effort: str, model: str, most: int) -> None:
     if _LEVELED.search(model) is not None:
         level = _LEVELS.get(effort, effort.upper())
         # Pro models have no MINIMAL, and none can be told not to think (same page).

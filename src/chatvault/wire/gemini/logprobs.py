@@ -6,23 +6,23 @@ the hub's, which are OpenAI's `{"content": [...]}`.
 import msgspec
 
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.json_value import Object, loads, number, obj, objects, raw, text
+from chatvault.wire.json_value import Values, decode, number, obj, objects_of, raw, text
 
 
 def read_logprobs(value: object) -> msgspec.Raw | None:
     result = camel(obj(value) or {})
-    chosen = objects(result.get("chosenCandidates"))
+    chosen = objects_of(result.get("chosenCandidates"))
     if not chosen:
         return None
-    tops = objects(result.get("topCandidates"))
-    content: list[Object] = []
+    tops = objects_of(result.get("topCandidates"))
+    content: list[Values] = []
     for at, each in enumerate(chosen):
-        others = objects(tops[at].get("candidates")) if at < len(tops) else []
+        others = objects_of(tops[at].get("candidates")) if at < len(tops) else []
         content.append({**_entry(each), "top_logprobs": [_entry(other) for other in others]})
     return raw({"content": content, "refusal": None})
 
 
-def _entry(value: Object) -> Object:
+def _entry(value: Values) -> Values:
     candidate = camel(value)
     token = text(candidate.get("token")) or ""
     return {
@@ -32,21 +32,21 @@ def _entry(value: Object) -> Object:
     }
 
 
-def write_logprobs(told: list[msgspec.Raw]) -> Object | None:
+def write_logprobs(told: list[msgspec.Raw]) -> Values | None:
     """The whole of what was told with a candidate's text."""
-    content: list[Object] = []
+    content: list[Values] = []
     for each in told:
-        content += objects((obj(loads(each)) or {}).get("content"))
+        content += objects_of((obj(decode(each)) or {}).get("content"))
     if not content:
         return None
     return {
         "chosenCandidates": [_candidate(each) for each in content],
         "topCandidates": [
-            {"candidates": [_candidate(other) for other in objects(each.get("top_logprobs"))]}
+            {"candidates": [_candidate(other) for other in objects_of(each.get("top_logprobs"))]}
             for each in content
         ],
     }
 
 
-def _candidate(entry: Object) -> Object:
+def _candidate(entry: Values) -> Values:
     return {"token": entry.get("token"), "logProbability": entry.get("logprob")}

@@ -5,13 +5,13 @@
 import re
 from typing import Final
 
-from chatvault.wire.json_value import Object
+from chatvault.wire.json_value import Values
 
 DIALECT: Final = "gemini.generate"
 _STEP: Final = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 
-def camel(value: Object) -> Object:
+def camel(value: Values) -> Values:
     """The object with its own field names in camelCase; what lies below is as it was."""
     if "_" not in "".join(value):
         return value

@@ -5,11 +5,12 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from chatvault.core.errors import ClientError
+from chatvault.wire.base64_text import standard_base64
 from chatvault.wire.call_ids import CallIds
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.signatures import STAND_INS, unpack, unpack_signature
 from chatvault.wire.hub.parts import AnyPart, Media, Part, Text, Thought, ToolCall, ToolResult, Unknown
-from chatvault.wire.json_value import Object, dumps, obj, objects, raw, raws, standard_base64, text
+from chatvault.wire.json_value import Values, encode, obj, objects_of, raw, raws, text
 
 _SIDE: Final = frozenset(
     ("thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata", "mediaProcessing")
@@ -37,13 +38,13 @@ def read_part(value: object, path: str, ids: CallIds) -> AnyPart:
     return media(part) or unknown(part)
 
 
-def unknown(part: Object) -> Unknown:
+def unknown(part: Values) -> Unknown:
     """A part of another kind: code, its result, a server-side tool's call, whatever comes."""
     kind = next((name for name in part if name not in _SIDE), "part")
     return Unknown(kind=kind, raw=raw(part), origin=DIALECT)
 
 
-def media(part: Object) -> Media | None:
+def media(part: Values) -> Media | None:
     """The part as media; None if it holds none."""
     inline, file = obj(part.get("inlineData")), obj(part.get("fileData"))
     if inline is not None:
@@ -83,11 +84,11 @@ def _kind(mime: str | None, uri: str = "") -> MediaKind:
     return "document"
 
 
-def _rest(part: Object, *known: str) -> Object:
+def _rest(part: Values, *known: str) -> Values:
     return {name: value for name, value in part.items() if name not in known and value is not None}
 
 
-def _kept(found: P, part: Object, name: str, inner: Object) -> P:
+def _kept(found: P, part: Values, name: str, inner: Values) -> P:
     """The part with what nobody else understands: fields beside `name`, and inside it."""
     extra = _rest(part, name)
     if extra.get("thought") is False:
@@ -97,7 +98,7 @@ def _kept(found: P, part: Object, name: str, inner: Object) -> P:
     return msgspec.structs.replace(found, origin=DIALECT, extra=raws(extra)) if extra else found
 
 
-def _text(part: Object, said: str) -> Text | Thought:
+def _text(part: Values, said: str) -> Text | Thought:
     signature = text(part.get("thoughtSignature"))
     if part.get("thought") is True or (signature is not None and not said):
         # The second is how a stream signs the text before it.
@@ -107,7 +108,7 @@ def _text(part: Object, said: str) -> Text | Thought:
     return _kept(Text(text=said), part, "text", {})
 
 
-def _call(call: Object, part: Object, path: str, ids: CallIds) -> ToolCall:
+def _call(call: Values, part: Values, path: str, ids: CallIds) -> ToolCall:
     name = text(call.get("name"))
     if name is None:
         raise _invalid(f"{path}.name", "the name of a function")
@@ -121,7 +122,7 @@ def _call(call: Object, part: Object, path: str, ids: CallIds) -> ToolCall:
     found = ToolCall(
         id=ids.of_call(given, name),
         name=name,
-        arguments=dumps(args or {}).decode(),
+        arguments=encode(args or {}).decode(),
         signature=told[0],
         origin=told[1],
     )
@@ -130,12 +131,12 @@ def _call(call: Object, part: Object, path: str, ids: CallIds) -> ToolCall:
     return _kept(found, part, "functionCall", _rest(call, "id", "name", "args"))
 
 
-def _result(result: Object, part: Object, path: str, ids: CallIds) -> ToolResult:
+def _result(result: Values, part: Values, path: str, ids: CallIds) -> ToolResult:
     name = text(result.get("name"))
     response = result.get("response")
     if response is not None and not isinstance(response, dict):
         raise _invalid(f"{path}.response", "an object")
-    parts = [_result_part(each) for each in objects(result.get("parts"))]
+    parts = [_result_part(each) for each in objects_of(result.get("parts"))]
     said, failed = _said(response or {})
     found = ToolResult(
         call=ids.of_result(text(result.get("id")), name),
@@ -146,7 +147,7 @@ def _result(result: Object, part: Object, path: str, ids: CallIds) -> ToolResult
     return _kept(found, part, "functionResponse", _rest(result, "id", "name", "response", "parts"))
 
 
-def _said(response: Object) -> tuple[str | None, bool]:
+def _said(response: Values) -> tuple[str | None, bool]:
     """`output` and `error` hold what the function said; else the object itself is what it said
     (https://ai.google.dev/api/caching#FunctionResponse, seen 2026-11).
     """
@@ -157,10 +158,10 @@ def _said(response: Object) -> tuple[str | None, bool]:
             said = response.get(name)
             if isinstance(said, str):
                 return said, name == "error"
-    return dumps(response).decode(), False
+    return encode(response).decode(), False
 
 
-def _result_part(value: Object) -> Media | Unknown:
+def _result_part(value: Values) -> Media | Unknown:
     part = camel(value)
     return media(part) or unknown(part)
 

@@ -16,7 +16,7 @@ from chatvault.wire.hub.parts import (
     ToolResult,
     Unknown,
 )
-from chatvault.wire.json_value import Object, dumps, load_object, loads, obj
+from chatvault.wire.json_value import Values, decode, decode_object, encode, obj
 
 _MIMES: Final = {
     "image": "image/jpeg",
@@ -27,11 +27,11 @@ _MIMES: Final = {
 """What data without a type is taken for."""
 
 
-def write_part(part: AnyPart, name: str | None = None) -> list[Object]:
+def write_part(part: AnyPart, name: str | None = None) -> list[Values]:
     """The parts that say what `part` says; none where Gemini has no words for it. `name` is that of the call
     a result answers.
     """
-    out: list[Object]
+    out: list[Values]
     match part:
         case Text():
             out = [{"text": part.text}]
@@ -46,15 +46,15 @@ def write_part(part: AnyPart, name: str | None = None) -> list[Object]:
         case Thought():
             out = thought_objects(part)
         case Unknown():
-            return [load_object(part.raw)] if part.origin == DIALECT else []
+            return [decode_object(part.raw)] if part.origin == DIALECT else []
     if out and part.extra and part.origin == DIALECT:
         _merge(out[0], part)
     return out
 
 
-def _merge(out: Object, part: Part) -> None:
+def _merge(out: Values, part: Part) -> None:
     for name, value in (part.extra or {}).items():
-        found = loads(value)
+        found = decode(value)
         inner = obj(out.get(name))
         if inner is not None and isinstance(found, dict):
             inner.update(found)
@@ -66,53 +66,53 @@ def _has_content(part: Media) -> bool:
     return any(each is not None for each in (part.data, part.url, part.file, part.text))
 
 
-def media_object(part: Media) -> Object:
+def media_object(part: Media) -> Values:
     if part.text is not None:
         return {"text": part.text}
     mime = part.mime or _MIMES[part.kind]
     if part.data is not None:
-        blob: Object = {"mimeType": mime, "data": part.data}
+        blob: Values = {"mimeType": mime, "data": part.data}
         return {"inlineData": _named(blob, part)}
-    file: Object = {"fileUri": part.url or part.file}
+    file: Values = {"fileUri": part.url or part.file}
     if part.mime is not None or part.kind != "video":
         file["mimeType"] = mime
     return {"fileData": _named(file, part)}
 
 
-def _named(blob: Object, part: Media) -> Object:
+def _named(blob: Values, part: Media) -> Values:
     if part.name is not None:
         blob["displayName"] = part.name
     return blob
 
 
-def call_object(part: ToolCall) -> Object:
-    call: Object = {"name": part.name, "args": arguments(part.arguments)}
+def call_object(part: ToolCall) -> Values:
+    call: Values = {"name": part.name, "args": arguments(part.arguments)}
     if not is_made(part.id):
         call["id"] = part.id
-    out: Object = {"functionCall": call}
+    out: Values = {"functionCall": call}
     signature = pack_signature(part.signature, part.origin)
     if signature is not None:
         out["thoughtSignature"] = signature
     return out
 
 
-def arguments(said: str) -> Object:
+def arguments(said: str) -> Values:
     """Arguments that are no JSON object (a model may write anything) are kept under one name."""
     if not said.strip():
         return {}
     try:
-        value = loads(said.encode())
+        value = decode(said.encode())
     except (ValueError, UnicodeEncodeError):
         return {"arguments": said}
     return value if isinstance(value, dict) else {"arguments": value}
 
 
-def thought_objects(part: Thought) -> list[Object]:
+def thought_objects(part: Thought) -> list[Values]:
     """A thought without text is the signature of what stands before it."""
     signature = pack(part)
     if not part.text and signature is None:
         return []
-    out: Object = {"text": part.text}
+    out: Values = {"text": part.text}
     if part.text:
         out["thought"] = True
     if signature is not None:
@@ -120,15 +120,15 @@ def thought_objects(part: Thought) -> list[Object]:
     return [out]
 
 
-def _result(part: ToolResult, name: str | None) -> list[Object]:
+def _result(part: ToolResult, name: str | None) -> list[Values]:
     texts = [each.text for each in part.parts if isinstance(each, Text)]
-    result: Object = {"name": part.name or name or "unknown", "response": {}}
+    result: Values = {"name": part.name or name or "unknown", "response": {}}
     if not is_made(part.call):
         result["id"] = part.call
     if texts:
         result["response"] = _response("\n".join(texts), part.failed)
-    inside: list[Object] = []
-    beside: list[Object] = []
+    inside: list[Values] = []
+    beside: list[Values] = []
     for each in part.parts:
         if isinstance(each, Unknown):
             inside += write_part(each)
@@ -141,19 +141,19 @@ def _result(part: ToolResult, name: str | None) -> list[Object]:
     return [{"functionResponse": result}, *beside]
 
 
-def _response(said: str, failed: bool) -> Object:
+def _response(said: str, failed: bool) -> Values:
     """An object that would read back as the very same text passes as it is; all else is put under `output`
     or `error`.
     """
     if not failed and said.startswith("{"):
         try:
-            value = loads(said.encode())
+            value = decode(said.encode())
         except (ValueError, UnicodeEncodeError):
             value = None
-        if isinstance(value, dict) and value and dumps(value).decode() == said and not _is_wrapped(value):
+        if isinstance(value, dict) and value and encode(value).decode() == said and not _is_wrapped(value):
             return value
     return {"error" if failed else "output": said}
 
 
-def _is_wrapped(value: Object) -> bool:
+def _is_wrapped(value: Values) -> bool:
     return len(value) == 1 and isinstance(value.get("output", value.get("error")), str)

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.json_value import Object, dumps, text
+from chatvault.wire.json_value import Values, encode, text
 
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 Step = str | int
@@ -32,13 +32,13 @@ class PartialArguments:
         self._string = False
         """The last member is a string that goes on."""
 
-    def feed(self, value: Object) -> str:
+    def feed(self, value: Values) -> str:
         shape = camel(value)
         path = _steps(text(shape.get("jsonPath")) or "$")
         goes_on = shape.get("willContinue") is True
         if "stringValue" not in shape:
             return self._member(path) + _literal(shape) if self._may(path) else ""
-        said = dumps(text(shape["stringValue"]) or "").decode()[1:-1]
+        said = encode(text(shape["stringValue"]) or "").decode()[1:-1]
         if self._string and path == self._open:
             self._string = goes_on
             return said if goes_on else said + '"'
@@ -82,7 +82,7 @@ class PartialArguments:
             if at > shared:
                 out += _opening(step)
             if isinstance(step, str):
-                out += dumps(step).decode() + ":"
+                out += encode(step).decode() + ":"
         self._open = path
         return out
 
@@ -91,10 +91,10 @@ def _opening(step: Step) -> str:
     return "{" if isinstance(step, str) else "["
 
 
-def _literal(shape: Object) -> str:
+def _literal(shape: Values) -> str:
     for name in ("numberValue", "boolValue"):
         if name in shape:
-            return dumps(shape[name]).decode()
+            return encode(shape[name]).decode()
     return "null"
 
 

@@ -14,7 +14,7 @@ from chatvault.wire.gemini.errors import failure
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.gemini.usage import normalise
 from chatvault.wire.hub.events import AnyEvent, Begun, Ended, Finished, UsageTold
-from chatvault.wire.json_value import Object, integer, obj, objects, text
+from chatvault.wire.json_value import Values, integer, obj, objects_of, text
 
 _OURS: Final = frozenset(
     ("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error")
@@ -52,7 +52,7 @@ class ReplyReader:
             self._begun = True
             out.append(_begun(chunk))
         finished = len(self._finished)
-        for at, candidate in enumerate(objects(chunk.get("candidates"))):
+        for at, candidate in enumerate(objects_of(chunk.get("candidates"))):
             self._candidate(camel(candidate), at, chunk, out)
         feedback = obj(chunk.get("promptFeedback"))
         if feedback is not None and not self._choices:
@@ -64,7 +64,7 @@ class ReplyReader:
             self._tell_usage(out)
         return out
 
-    def _candidate(self, candidate: Object, at: int, chunk: Object, out: list[AnyEvent]) -> None:
+    def _candidate(self, candidate: Values, at: int, chunk: Values, out: list[AnyEvent]) -> None:
         index = candidate.get("index")
         choice = index if type(index) is int else integer(index)
         if choice is None:
@@ -109,7 +109,7 @@ class ReplyReader:
         return out
 
 
-def _begun(chunk: Object) -> Begun:
+def _begun(chunk: Values) -> Begun:
     usage = camel(obj(chunk.get("usageMetadata")) or {})
     return Begun(
         id=text(chunk.get("responseId")),

@@ -27,7 +27,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Text, Thought, ToolCall
-from chatvault.wire.json_value import Object, load_object
+from chatvault.wire.json_value import Values, decode_object
 
 
 class Candidate:
@@ -36,13 +36,13 @@ class Candidate:
     __slots__ = ("cited", "detail", "finish", "logprobs", "parts")
 
     def __init__(self) -> None:
-        self.parts: list[Object] = []
-        self.cited: Object = {}
+        self.parts: list[Values] = []
+        self.cited: Values = {}
         self.logprobs: list[msgspec.Raw] = []
         self.finish: str | None = None
         self.detail: str | None = None
 
-    def add(self, part: Object) -> None:
+    def add(self, part: Values) -> None:
         """Text and thoughts grow as long as no signature ends them."""
         last = self.parts[-1] if self.parts else None
         if (
@@ -56,8 +56,8 @@ class Candidate:
         else:
             self.parts.append(part)
 
-    def as_object(self, index: int) -> Object:
-        out: Object = {}
+    def as_object(self, index: int) -> Values:
+        out: Values = {}
         if self.parts or self.finish is not None:
             out["content"] = {"parts": self.parts or [{"text": ""}], "role": "model"}
         if self.finish is not None:
@@ -105,7 +105,7 @@ class ReplyWriter:
                 self._sign(event)
             case CitationTold():
                 if event.origin == DIALECT:
-                    self._candidate(event.choice).cited.update(load_object(event.raw))
+                    self._candidate(event.choice).cited.update(decode_object(event.raw))
             case Begun():
                 self._id, self._model = event.id, event.model or self._model
             case UsageTold():
@@ -155,7 +155,7 @@ class ReplyWriter:
         thought = self._thoughts.get(key, Thought())
         signature = pack(msgspec.structs.replace(thought, signature=event.signature, sealed=event.sealed))
         if signature is not None:
-            part: Object = {"text": "", "thoughtSignature": signature}
+            part: Values = {"text": "", "thoughtSignature": signature}
             if thought.text:
                 part["thought"] = True
             self._candidate(event.choice).add(part)
@@ -167,11 +167,11 @@ class ReplyWriter:
             for each in write_part(whole):
                 self._candidate(event.choice).add(each)
 
-    def take(self) -> Object | None:
+    def take(self) -> Values | None:
         if self.failed is not None:
             return {"error": failure_object(self.failed)}
         now, self._now = self._now, {}
-        out: Object = {}
+        out: Values = {}
         if self._ended:
             self._ended = False
             for event in self._finished:
@@ -193,7 +193,7 @@ class ReplyWriter:
         return out
 
 
-def whole(events: Iterable[AnyEvent], model: str) -> Object:
+def whole(events: Iterable[AnyEvent], model: str) -> Values:
     """Raises ValueError for events that make no answer at all."""
     writer = ReplyWriter(model)
     for event in events:

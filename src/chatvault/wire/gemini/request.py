@@ -8,7 +8,7 @@ import msgspec
 from chatvault.core.errors import ClientError
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.json_fields import Body, Fields, scan
-from chatvault.wire.json_value import Object, integer, loads, obj, text
+from chatvault.wire.json_value import Values, decode, integer, obj, text
 
 _CONFIG: Final = ("generationConfig", "generation_config")
 DECIDED: Final = frozenset(("model", "labels", *_CONFIG, "generationconfig"))
@@ -45,15 +45,15 @@ class GeminiRequest:
         """What the client said about itself: `labels`. Empty if it said nothing."""
         raw = self.fields.values.get("labels")
         try:
-            labels = obj(loads(raw)) if raw is not None else None
+            labels = obj(decode(raw)) if raw is not None else None
         except ValueError:
             return {}
         return {"labels": labels} if labels else {}
 
-    def _config(self) -> Object:
+    def _config(self) -> Values:
         raw = next((self.fields.values[name] for name in _CONFIG if name in self.fields.values), None)
         try:
-            value = loads(raw) if raw is not None else None
+            value = decode(raw) if raw is not None else None
         except ValueError:
             value = ()
         if value is None:
@@ -64,7 +64,7 @@ class GeminiRequest:
         return camel(found)
 
 
-def _whole(config: Object, name: str) -> int | None:
+def _whole(config: Values, name: str) -> int | None:
     value = config.get(name)
     found = integer(value)
     if found is None and value is not None:

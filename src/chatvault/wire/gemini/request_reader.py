@@ -11,7 +11,7 @@ from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.part_reader import read_part
 from chatvault.wire.gemini.tool_reader import read_choice, read_tools
 from chatvault.wire.hub.conversation import Conversation, Message, Role
-from chatvault.wire.json_value import Object, obj, raw, raws, request_object, text
+from chatvault.wire.json_value import Values, decode_request, obj, raw, raws, text
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "model": "assistant", "function": "user"}
 """`function` is the older role of function responses (https://ai.google.dev/api/caching#Content, seen
@@ -24,7 +24,7 @@ _READ: Final = frozenset(
 
 def read_request(body: bytes, *, model: str | None, stream: bool | None) -> Conversation:
     """Raises ClientError."""
-    fields = camel(request_object(body))
+    fields = camel(decode_request(body))
     named = model or text(fields.get("model"))
     if not named:
         raise ClientError("The path names no model.", code="model_missing", param="model")
@@ -109,7 +109,7 @@ def _message(value: object, path: str, ids: CallIds) -> Message:
     return _content(role, content, path, ids)
 
 
-def _content(role: Role, content: Object, path: str, ids: CallIds) -> Message:
+def _content(role: Role, content: Values, path: str, ids: CallIds) -> Message:
     parts = content.get("parts")
     if isinstance(parts, dict):
         parts = [parts]

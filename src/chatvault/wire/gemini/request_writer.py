@@ -10,7 +10,7 @@ from chatvault.wire.gemini.tool_writer import write_choice, write_tools
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path
-from chatvault.wire.json_value import Object, dumps, loads
+from chatvault.wire.json_value import Values, decode, encode
 
 _TIERS: Final = frozenset(("flex", "priority", "standard", "unspecified"))
 """https://ai.google.dev/gemini-api/docs/flex-inference, seen 2026-11."""
@@ -20,7 +20,7 @@ _NO_TIER: Final = frozenset(("auto", "default"))
 def write_request(conversation: Conversation, dropped: Dropped) -> bytes:
     writer = ContentWriter(conversation, dropped)
     writer.write()
-    out: Object = {"contents": writer.contents}
+    out: Values = {"contents": writer.contents}
     if writer.system or writer.system_fields:
         out["systemInstruction"] = {"parts": writer.system, **writer.system_fields}
     tools = write_tools(conversation, dropped)
@@ -35,13 +35,13 @@ def write_request(conversation: Conversation, dropped: Dropped) -> bytes:
     _account(out, conversation, dropped)
     for path, value in conversation.extra.items():
         if conversation.origin == DIALECT:
-            _put(out, path, loads(value))
+            _put(out, path, decode(value))
         else:
             dropped.add(path)
-    return dumps(out)
+    return encode(out)
 
 
-def _account(out: Object, conversation: Conversation, dropped: Dropped) -> None:
+def _account(out: Values, conversation: Conversation, dropped: Dropped) -> None:
     tier, origin = conversation.service_tier, conversation.origin
     if tier is not None and (tier in _TIERS or origin == DIALECT):
         out["serviceTier"] = tier
@@ -55,7 +55,7 @@ def _account(out: Object, conversation: Conversation, dropped: Dropped) -> None:
             dropped.add(field_path(origin, "metadata"))
 
 
-def _put(out: Object, path: str, value: object) -> None:
+def _put(out: Values, path: str, value: object) -> None:
     """Puts a value where it was: `path` has the names of the objects around it, joined by dots."""
     *around, name = path.split(".")
     if not around or around[0] not in _NESTED:

@@ -10,7 +10,7 @@ both seen 2026-11). The first are written where they say all that the schema say
 from typing import Final
 
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.json_value import Object, integer
+from chatvault.wire.json_value import Values, integer
 
 _SIZES: Final = frozenset(
     ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
@@ -49,9 +49,9 @@ _UNHEARD: Final = frozenset(("$schema", "$comment", "examples", "default"))
 """Keywords that say nothing about what is valid."""
 
 
-def to_json_schema(schema: Object) -> Object:
+def to_json_schema(schema: Values) -> Values:
     """OpenAPI's words in JSON Schema's. What is JSON Schema already stays as it is."""
-    out: Object = {}
+    out: Values = {}
     nullable = False
     for name, value in camel(schema).items():
         if name == "type" and isinstance(value, str):
@@ -83,14 +83,14 @@ def to_json_schema(schema: Object) -> Object:
     return out
 
 
-def _order(out: Object, ordering: object) -> None:
+def _order(out: Values, ordering: object) -> None:
     properties = out.get("properties")
     if isinstance(properties, dict) and isinstance(ordering, list):
         first = {name: properties[name] for name in ordering if isinstance(name, str) and name in properties}
         out["properties"] = {**first, **properties}
 
 
-def _allow_null(out: Object) -> None:
+def _allow_null(out: Values) -> None:
     kind, options, choices = out.get("type"), out.get("anyOf"), out.get("enum")
     if isinstance(kind, str):
         out["type"] = [kind, "null"]
@@ -100,7 +100,7 @@ def _allow_null(out: Object) -> None:
         out["enum"] = [*choices, None]
 
 
-def to_gemini(schema: Object, *, ordered: bool) -> Object | None:
+def to_gemini(schema: Values, *, ordered: bool) -> Values | None:
     """JSON Schema in OpenAPI's words; None if they cannot say all of it. `ordered`: the order of properties
     is part of what is asked.
     """
@@ -117,8 +117,8 @@ def _same(one: object, other: object) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _to_gemini(schema: Object, ordered: bool) -> Object | None:
-    out: Object = {}
+def _to_gemini(schema: Values, ordered: bool) -> Values | None:
+    out: Values = {}
     for name, value in schema.items():
         if name == "type":
             kind, null = _type(value)
@@ -160,19 +160,19 @@ def _type(value: object) -> tuple[str | None, bool]:
     return None, False
 
 
-def _any_of(out: Object, options: list[object], ordered: bool) -> None:
+def _any_of(out: Values, options: list[object], ordered: bool) -> None:
     if options and options[-1] == {"type": "null"}:
         options = options[:-1]
         out["nullable"] = True
     out["anyOf"] = [_to_gemini(each, ordered) if isinstance(each, dict) else each for each in options]
 
 
-def for_response(schema: Object, path: str, lost: list[str]) -> Object:
+def for_response(schema: Values, path: str, lost: list[str]) -> Values:
     """JSON Schema as `responseJsonSchema` takes it; what it would pass over is left out, its path goes on
     `lost`. `const` is an `enum`
     of one.
     """
-    out: Object = {}
+    out: Values = {}
     for name, value in schema.items():
         if name == "const":
             out["enum"] = [value]

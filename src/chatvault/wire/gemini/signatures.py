@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from chatvault.wire.base64_text import is_base64
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.hub.parts import Thought
-from chatvault.wire.json_value import is_base64
 
 STAND_IN: Final = "skip_thought_signature_validator"
 """What Gemini accepts in place of a signature for calls that another model made (same page, under FAQ)."""

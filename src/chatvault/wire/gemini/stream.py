@@ -6,7 +6,7 @@ from chatvault.wire.gemini.array import ArraySplitter, elements
 from chatvault.wire.gemini.reply_reader import ReplyReader
 from chatvault.wire.gemini.reply_writer import ReplyWriter
 from chatvault.wire.hub.events import AnyEvent, Ended
-from chatvault.wire.json_value import dumps, loads
+from chatvault.wire.json_value import decode, encode
 from chatvault.wire.sse import EventSplitter, data_of, events
 
 
@@ -38,7 +38,7 @@ class GeminiStreamReader:
         for event in events(whole):
             data = data_of(event)
             if data is not None and data.strip() and data.strip() != b"[DONE]":
-                out += self._reader.chunk(loads(data))
+                out += self._reader.chunk(decode(data))
         return out
 
     def end(self) -> list[AnyEvent]:
@@ -73,7 +73,7 @@ class GeminiStreamWriter:
         chunk = self._writer.take()
         self._failed = self._writer.failed is not None
         if chunk is not None:
-            out = self._framed(dumps(chunk))
+            out = self._framed(encode(chunk))
         return out + b"]" if self._array and (ended or self._failed) else out
 
     def _framed(self, chunk: bytes) -> bytes:

@@ -8,7 +8,7 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.schema import to_json_schema
 from chatvault.wire.hub.conversation import ServerTool, Tool, ToolChoice
-from chatvault.wire.json_value import Object, obj, raw, raws, strings, text
+from chatvault.wire.json_value import Values, obj, raw, raws, strings, text
 
 SERVER_KINDS: Final = {
     "googleSearch": "web_search",
@@ -72,7 +72,7 @@ def _declaration(value: object, path: str) -> Tool:
     )
 
 
-def _schema(declared: Object) -> msgspec.Raw | None:
+def _schema(declared: Values) -> msgspec.Raw | None:
     given = obj(declared.get("parametersJsonSchema"))
     if given is not None:
         return raw(given)
@@ -80,7 +80,7 @@ def _schema(declared: Object) -> msgspec.Raw | None:
     return raw(to_json_schema(given)) if given is not None else None
 
 
-def _rest(declared: Object) -> dict[str, msgspec.Raw] | None:
+def _rest(declared: Values) -> dict[str, msgspec.Raw] | None:
     return raws({name: each for name, each in declared.items() if name not in _KNOWN and each is not None})
 
 
@@ -99,7 +99,7 @@ def read_choice(value: object, extra: dict[str, msgspec.Raw]) -> ToolChoice | No
     return choice
 
 
-def _choice(calling: Object, extra: dict[str, msgspec.Raw]) -> ToolChoice | None:
+def _choice(calling: Values, extra: dict[str, msgspec.Raw]) -> ToolChoice | None:
     mode = str(calling.get("mode", "")).upper()
     names = strings(calling.get("allowedFunctionNames")) or ()
     for name, each in calling.items():

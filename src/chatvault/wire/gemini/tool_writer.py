@@ -8,7 +8,7 @@ from chatvault.wire.gemini.tool_reader import SERVER_KINDS
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path, tool_path
-from chatvault.wire.json_value import Object, load_object, loads
+from chatvault.wire.json_value import Values, decode, decode_object
 
 _SERVER: Final = {
     kind: name
@@ -19,9 +19,9 @@ _SERVER: Final = {
 _LABELS: Final = frozenset(("type", "name"))
 
 
-def write_tools(conversation: Conversation, dropped: Dropped) -> list[Object]:
-    out: list[Object] = []
-    declarations: list[Object] = []
+def write_tools(conversation: Conversation, dropped: Dropped) -> list[Values]:
+    out: list[Values] = []
+    declarations: list[Values] = []
     for index, tool in enumerate(conversation.tools):
         path = tool_path(conversation, index)
         if isinstance(tool, ServerTool):
@@ -39,8 +39,8 @@ def write_tools(conversation: Conversation, dropped: Dropped) -> list[Object]:
     return out
 
 
-def _server_tool(tool: ServerTool, path: str, dropped: Dropped) -> Object | None:
-    definition = load_object(tool.raw)
+def _server_tool(tool: ServerTool, path: str, dropped: Dropped) -> Values | None:
+    definition = decode_object(tool.raw)
     if tool.origin == DIALECT:
         return definition
     if tool.kind not in _SERVER:
@@ -52,12 +52,12 @@ def _server_tool(tool: ServerTool, path: str, dropped: Dropped) -> Object | None
     return {_SERVER[tool.kind]: {}}
 
 
-def _declaration(tool: Tool, path: str, dropped: Dropped) -> Object:
-    out: Object = {"name": tool.name}
+def _declaration(tool: Tool, path: str, dropped: Dropped) -> Values:
+    out: Values = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
     if tool.schema is not None:
-        schema = loads(tool.schema)
+        schema = decode(tool.schema)
         said = to_gemini(schema, ordered=False) if isinstance(schema, dict) else None
         if said is not None:
             out["parameters"] = said
@@ -69,13 +69,13 @@ def _declaration(tool: Tool, path: str, dropped: Dropped) -> Object:
         dropped.add(f"{path}.cache_control")
     for name, value in (tool.extra or {}).items():
         if tool.origin == DIALECT:
-            out[name] = loads(value)
+            out[name] = decode(value)
         else:
             dropped.add(f"{path}.{name}")
     return out
 
 
-def write_choice(conversation: Conversation, dropped: Dropped) -> Object | None:
+def write_choice(conversation: Conversation, dropped: Dropped) -> Values | None:
     """The value of `functionCallingConfig`."""
     choice = conversation.tool_choice
     if conversation.parallel_tools is False:
@@ -88,7 +88,7 @@ def write_choice(conversation: Conversation, dropped: Dropped) -> Object | None:
     return _choice(choice)
 
 
-def _choice(choice: ToolChoice) -> Object:
+def _choice(choice: ToolChoice) -> Values:
     if choice.mode == "none":
         return {"mode": "NONE"}
     names = [choice.name] if choice.mode == "named" and choice.name else list(choice.names)

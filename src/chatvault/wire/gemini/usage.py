@@ -10,7 +10,7 @@ from typing import Final
 
 from chatvault.core.usage import Usage
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.json_value import Object, count, obj, objects
+from chatvault.wire.json_value import Values, count, obj, objects_of
 
 _COUNTS: Final = (
     "promptTokenCount",
@@ -59,19 +59,19 @@ def normalise(value: object) -> Usage | None:
     )
 
 
-def _modalities(shape: Object, name: str) -> dict[str, int]:
+def _modalities(shape: Values, name: str) -> dict[str, int]:
     sums: dict[str, int] = {}
-    for each in map(camel, objects(shape.get(name))):
+    for each in map(camel, objects_of(shape.get(name))):
         said = each.get("modality")
         modality = _NUMBERED.get(said, "") if isinstance(said, int) else str(said).upper()
         sums[modality] = sums.get(modality, 0) + min(count(each.get("tokenCount")), _MOST)
     return sums
 
 
-def retell(usage: Usage) -> Object:
+def retell(usage: Usage) -> Values:
     """`usageMetadata` for what was used."""
     answer = usage.output - usage.reasoning
-    told: Object = {
+    told: Values = {
         "promptTokenCount": usage.input,
         "candidatesTokenCount": answer,
         "totalTokenCount": usage.input + usage.output,
@@ -89,6 +89,6 @@ def retell(usage: Usage) -> Object:
     return told
 
 
-def _details(whole: int, audio: int, image: int) -> list[Object]:
+def _details(whole: int, audio: int, image: int) -> list[Values]:
     parts = (("TEXT", max(whole - audio - image, 0)), ("IMAGE", image), ("AUDIO", audio))
     return [{"modality": name, "tokenCount": tokens} for name, tokens in parts if tokens]

@@ -11,7 +11,7 @@ from chatvault.core.errors import ChatVaultError, ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.json_value import Object, integer, text, truth
+from chatvault.wire.json_value import Values, integer, text, truth
 
 T = TypeVar("T")
 _decode = msgspec.json.Decoder(list[float]).decode
@@ -91,21 +91,21 @@ def vector_of(said: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(bytes(said))
 
 
-def whole_number(fields: Object, name: str, place: str = "") -> int | None:
+def whole_number(fields: Values, name: str, place: str = "") -> int | None:
     """None where it is not said. Raises ClientError for anything else than a whole number; `place` stands
     before its name there."""
     return _checked(fields, name, integer(fields.get(name)), "a whole number", place)
 
 
-def words(fields: Object, name: str, place: str = "") -> str | None:
+def words(fields: Values, name: str, place: str = "") -> str | None:
     return _checked(fields, name, text(fields.get(name)), "a string", place)
 
 
-def yes_or_no(fields: Object, name: str) -> bool | None:
+def yes_or_no(fields: Values, name: str) -> bool | None:
     return _checked(fields, name, truth(fields.get(name)), "true or false", "")
 
 
-def _checked(fields: Object, name: str, found: T | None, what: str, place: str) -> T | None:
+def _checked(fields: Values, name: str, found: T | None, what: str, place: str) -> T | None:
     if found is None and fields.get(name) is not None:
         path = place + name
         raise ClientError(f"The field '{path}' must be {what}.", code="invalid_field", param=path)

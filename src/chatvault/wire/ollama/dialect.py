@@ -9,7 +9,7 @@ from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dialect import ConversationDialect
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
-from chatvault.wire.json_value import dumps, load_object
+from chatvault.wire.json_value import decode_object, encode
 from chatvault.wire.ollama import errors, generate, request_reader, request_writer
 from chatvault.wire.ollama.lines import LineSplitter, lines
 from chatvault.wire.ollama.names import DIALECT
@@ -33,7 +33,7 @@ class OllamaStreamReader:
     def _read(self, said: bytes) -> list[AnyEvent]:
         out: list[AnyEvent] = []
         for line in lines(said):
-            out += self._reader.line(load_object(line))
+            out += self._reader.line(decode_object(line))
         return out
 
     def end(self) -> list[AnyEvent]:
@@ -68,7 +68,7 @@ class OllamaChat:
 
     def read_reply(self, body: bytes) -> list[AnyEvent]:
         reader = ReplyReader()
-        return reader.line(load_object(body)) + reader.finish()
+        return reader.line(decode_object(body)) + reader.finish()
 
     def write_reply(
         self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
@@ -93,12 +93,12 @@ class OllamaChat:
 
     def read_usage(self, raw: bytes) -> Usage | None:
         try:
-            return normalise(load_object(raw))
+            return normalise(decode_object(raw))
         except ValueError:
             return None
 
     def write_usage(self, usage: Usage) -> bytes:
-        return dumps(retell(usage))
+        return encode(retell(usage))
 
 
 OLLAMA: Final[ConversationDialect] = OllamaChat()

@@ -19,7 +19,7 @@ from chatvault.wire.hub.embedding import (
     yes_or_no,
 )
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.json_value import Object, count, dumps, loads, raw, request_object, strings, text
+from chatvault.wire.json_value import Values, count, decode, decode_request, encode, raw, strings, text
 from chatvault.wire.ollama import errors
 from chatvault.wire.ollama.messages_reader import invalid
 
@@ -48,7 +48,7 @@ class OllamaEmbed:
         self._older = older
 
     def read_request(self, body: bytes, *, model: str | None = None) -> EmbeddingRequest:
-        fields = request_object(body)
+        fields = decode_request(body)
         named = model or text(fields.get("model"))
         if not named:
             raise ClientError("The request names no model.", code="model_missing", param="model")
@@ -75,7 +75,7 @@ class OllamaEmbed:
     def write_request(self, request: EmbeddingRequest, dropped: Dropped) -> bytes:
         """Raises ClientError for token ids, which only their own provider can read."""
         inputs = texts_of(request)
-        out: Object = {
+        out: Values = {
             "model": request.model,
             "input": inputs[0] if request.single else inputs,
         }
@@ -87,10 +87,10 @@ class OllamaEmbed:
                 dropped.add(path)
         for path, each in request.extra.items():
             if request.origin == DIALECT:
-                out[path] = loads(each)
+                out[path] = decode(each)
             else:
                 dropped.add(path)
-        return dumps(out)
+        return encode(out)
 
     def request_path(self, request: EmbeddingRequest) -> bytes:
         return b"/api/embed"
@@ -112,11 +112,11 @@ class OllamaEmbed:
 
     def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes:
         if self._older:
-            return dumps({"embedding": reply.vectors[0]})
-        out: Object = {"model": reply.model or model, "embeddings": reply.vectors}
+            return encode({"embedding": reply.vectors[0]})
+        out: Values = {"model": reply.model or model, "embeddings": reply.vectors}
         if reply.usage is not None:
             out["prompt_eval_count"] = reply.usage.input
-        return dumps(out)
+        return encode(out)
 
     def read_error(self, status: int, body: bytes) -> Failed:
         return errors.read_error(status, body)

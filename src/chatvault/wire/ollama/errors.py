@@ -4,10 +4,10 @@
 
 from chatvault.core.errors import ChatVaultError
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.json_value import Object, dumps, integer, load_object, obj, text
+from chatvault.wire.json_value import Values, decode_object, encode, integer, obj, text
 
 
-def failure(reply: Object, status: int | None = None) -> Failed:
+def failure(reply: Values, status: int | None = None) -> Failed:
     """`error` is a text; where it is an object, something else stands before Ollama. `type` and `code` are
     what we tell beside it.
     """
@@ -27,7 +27,7 @@ def failure(reply: Object, status: int | None = None) -> Failed:
 
 def read_error(status: int, body: bytes) -> Failed:
     try:
-        found = load_object(body)
+        found = decode_object(body)
     except ValueError:
         return Failed(message=body[:500].decode(errors="replace") or f"status {status}", status=status)
     if "error" not in found:
@@ -37,11 +37,11 @@ def read_error(status: int, body: bytes) -> Failed:
 
 def write_error(error: ChatVaultError | Failed) -> bytes:
     """Clients read `error` alone; type and code are kept beside it."""
-    out: Object = {"error": error.message}
+    out: Values = {"error": error.message}
     if error.kind:
         out["type"] = error.kind
     if error.code:
         out["code"] = error.code
     if isinstance(error, ChatVaultError) and error.param:
         out["param"] = error.param
-    return dumps(out)
+    return encode(out)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.wire.json_value import dumps, load_object, text
+from chatvault.wire.json_value import decode_object, encode, text
 from chatvault.wire.ollama.usage import normalise
 from chatvault.wire.openai.reply import Facts
 
@@ -32,7 +32,7 @@ def read_line(body: bytes) -> Line:
     try:
         return _decode(body)
     except (msgspec.DecodeError, RecursionError):
-        found = load_object(body)
+        found = decode_object(body)
     usage, error = normalise(found), found.get("error")
     return Line(
         model=text(found.get("model")),
@@ -40,7 +40,7 @@ def read_line(body: bytes) -> Line:
         done_reason=text(found.get("done_reason")),
         prompt_eval_count=usage.input if usage is not None else None,
         eval_count=usage.output if usage is not None else None,
-        error=msgspec.Raw(dumps(error)) if error is not None else _NONE,
+        error=msgspec.Raw(encode(error)) if error is not None else _NONE,
     )
 
 

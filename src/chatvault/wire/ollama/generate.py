@@ -4,7 +4,7 @@ from typing import Final
 
 from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.parts import AnyPart, Text
-from chatvault.wire.json_value import request_object, text
+from chatvault.wire.json_value import decode_request, text
 from chatvault.wire.ollama.messages_reader import invalid, read_images
 from chatvault.wire.ollama.names import GENERATE
 from chatvault.wire.ollama.request_reader import model_of, read_settings, stream_of
@@ -16,7 +16,7 @@ _SAYS_NOTHING: Final = (b"false", b'""', b"[]")
 
 def read_request(body: bytes, *, model: str | None, stream: bool | None) -> Conversation:
     """Raises ClientError."""
-    fields = request_object(body)
+    fields = decode_request(body)
     prompt, system = fields.get("prompt"), fields.get("system")
     if prompt is not None and not isinstance(prompt, str):
         raise invalid("prompt", "a string")

@@ -3,10 +3,11 @@
 from typing import Final
 
 from chatvault.core.errors import ClientError
+from chatvault.wire.base64_text import standard_base64
 from chatvault.wire.call_ids import CallIds
 from chatvault.wire.hub.conversation import Message, Role
 from chatvault.wire.hub.parts import AnyPart, Media, Text, Thought, ToolCall, ToolResult
-from chatvault.wire.json_value import Object, dumps, loads, obj, raws, standard_base64, text
+from chatvault.wire.json_value import Values, decode, encode, obj, raws, text
 from chatvault.wire.ollama.images import mime_of
 from chatvault.wire.ollama.names import DIALECT
 
@@ -78,7 +79,7 @@ def read_images(value: object, path: str) -> list[Media]:
     return out
 
 
-def _result(message: Object, content: str | None, path: str, ids: CallIds) -> ToolResult:
+def _result(message: Values, content: str | None, path: str, ids: CallIds) -> ToolResult:
     name = text(message.get("tool_name")) or text(message.get("name"))
     given = text(message.get("tool_call_id"))
     parts: list[Text | Media] = [Text(text=content)] if content else []
@@ -118,11 +119,11 @@ def arguments_text(value: object) -> str:
     """An object; some clients send its JSON text."""
     if isinstance(value, str):
         try:
-            loads(value.encode())
+            decode(value.encode())
         except (ValueError, UnicodeEncodeError):
-            return dumps(value).decode()
+            return encode(value).decode()
         return value
-    return dumps(value if value is not None else {}).decode()
+    return encode(value if value is not None else {}).decode()
 
 
 def invalid(path: str, what: str) -> ClientError:

@@ -7,7 +7,7 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Part, Refusal, Text, Thought, ToolCall, ToolResult
 from chatvault.wire.hub.paths import message_path, part_path
-from chatvault.wire.json_value import Object, loads
+from chatvault.wire.json_value import Values, decode
 from chatvault.wire.ollama.names import DIALECT
 
 
@@ -18,8 +18,8 @@ class MessagesWriter:
         self._own = conversation.origin == DIALECT
         self._names: dict[str, str] = {}
 
-    def write(self) -> list[Object]:
-        out: list[Object] = []
+    def write(self) -> list[Values]:
+        out: list[Values] = []
         for index, message in enumerate(self._conversation.messages):
             out += self._results(index, message)
             rest = self._message(index, message)
@@ -27,14 +27,14 @@ class MessagesWriter:
                 out.append(rest)
         return out
 
-    def _results(self, index: int, message: Message) -> list[Object]:
+    def _results(self, index: int, message: Message) -> list[Values]:
         """Each result is a message of its own, before what else the user says."""
-        out: list[Object] = []
+        out: list[Values] = []
         for at, part in enumerate(message.parts):
             if not isinstance(part, ToolResult):
                 continue
             path = part_path(self._conversation, index, at)
-            result: Object = {"role": "tool", "content": ""}
+            result: Values = {"role": "tool", "content": ""}
             texts, images = self._content(
                 part.parts, [f"{path}.content[{i}]" for i in range(len(part.parts))]
             )
@@ -54,7 +54,7 @@ class MessagesWriter:
             out.append(result)
         return out
 
-    def _message(self, index: int, message: Message) -> Object | None:
+    def _message(self, index: int, message: Message) -> Values | None:
         parts = [
             (part, part_path(self._conversation, index, at))
             for at, part in enumerate(message.parts)
@@ -62,7 +62,7 @@ class MessagesWriter:
         ]
         if not parts and message.parts:
             return None
-        thoughts, calls = list[str](), list[Object]()
+        thoughts, calls = list[str](), list[Values]()
         said: list[AnyPart] = []
         paths: list[str] = []
         for part, path in parts:
@@ -76,7 +76,7 @@ class MessagesWriter:
                 paths.append(path)
         texts, images = self._content(said, paths)
         role = "system" if message.role == "developer" and not self._own else message.role
-        out: Object = {"role": role, "content": "\n".join(texts)}
+        out: Values = {"role": role, "content": "\n".join(texts)}
         if thoughts:
             out["thinking"] = "\n".join(thoughts)
         if images:
@@ -115,9 +115,9 @@ class MessagesWriter:
             self._dropped.add(f"{path}.signature")
         self._report(part, path)
 
-    def _call(self, part: ToolCall, path: str) -> Object:
-        function: Object = {"name": part.name, "arguments": _arguments(part.arguments)}
-        out: Object = {"function": function}
+    def _call(self, part: ToolCall, path: str) -> Values:
+        function: Values = {"name": part.name, "arguments": _arguments(part.arguments)}
+        out: Values = {"function": function}
         if not is_made(part.id):
             out["id"] = part.id
         if part.signature is not None:
@@ -125,16 +125,16 @@ class MessagesWriter:
         self._report(part, path)
         if part.origin == DIALECT:
             for name, value in (part.extra or {}).items():
-                found = loads(value)
+                found = decode(value)
                 if name == "function" and isinstance(found, dict):
                     function.update(found)
                 else:
                     out[name] = found
         return out
 
-    def _message_fields(self, index: int, message: Message) -> Object:
+    def _message_fields(self, index: int, message: Message) -> Values:
         if message.origin == DIALECT and message.extra:
-            out: Object = {name: loads(value) for name, value in message.extra.items()}
+            out: Values = {name: decode(value) for name, value in message.extra.items()}
         else:
             out = {}
             for name in message.extra or ():
@@ -157,12 +157,12 @@ class MessagesWriter:
             self._dropped.add(f"{path}.title")
 
 
-def _arguments(said: str) -> Object:
+def _arguments(said: str) -> Values:
     """Arguments that are no JSON object (a model may write anything) are kept under one name."""
     if not said.strip():
         return {}
     try:
-        value = loads(said.encode())
+        value = decode(said.encode())
     except (ValueError, UnicodeEncodeError):
         value = said
     return value if isinstance(value, dict) else {"arguments": value}

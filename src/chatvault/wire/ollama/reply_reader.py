@@ -1,6 +1,7 @@
 """Ollama's answers as events: a whole reply is one line, a stream many, and both go through `ReplyReader`."""
 
 from chatvault.core.clock import from_iso
+from chatvault.wire.base64_text import standard_base64
 from chatvault.wire.call_ids import made_id
 from chatvault.wire.hub.events import (
     AnyEvent,
@@ -13,7 +14,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall
-from chatvault.wire.json_value import Object, obj, objects, raw, standard_base64, text
+from chatvault.wire.json_value import Values, obj, objects_of, raw, text
 from chatvault.wire.ollama.errors import failure
 from chatvault.wire.ollama.finish import finished
 from chatvault.wire.ollama.images import mime_of
@@ -37,7 +38,7 @@ class ReplyReader:
         self._failed = False
         self.done = False
 
-    def line(self, reply: Object) -> list[AnyEvent]:
+    def line(self, reply: Values) -> list[AnyEvent]:
         """Raises ValueError for what is no line of this dialect."""
         if reply.get("error") is not None:
             self._failed = True
@@ -57,13 +58,13 @@ class ReplyReader:
         for each in images if isinstance(images, list) else ():
             if isinstance(each, str):
                 self._image(each, out)
-        for call in objects(message.get("tool_calls")):
+        for call in objects_of(message.get("tool_calls")):
             self._call(call, created, out)
         if reply.get("done") is True and not self.done:
             self._end(reply, out)
         return out
 
-    def _end(self, reply: Object, out: list[AnyEvent]) -> None:
+    def _end(self, reply: Values, out: list[AnyEvent]) -> None:
         self.done = True
         self._close(out)
         usage = normalise(reply)
@@ -102,7 +103,7 @@ class ReplyReader:
         out.append(PartBegun(index=self._index, part=Media(kind="image", mime=mime_of(data), data=data)))
         out.append(PartEnded(index=self._index))
 
-    def _call(self, call: Object, seed: str, out: list[AnyEvent]) -> None:
+    def _call(self, call: Values, seed: str, out: list[AnyEvent]) -> None:
         function = obj(call.get("function")) or {}
         name = text(function.get("name")) or ""
         self._close(out)

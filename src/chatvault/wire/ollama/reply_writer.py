@@ -18,7 +18,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall
-from chatvault.wire.json_value import Object, dumps, loads, obj, objects
+from chatvault.wire.json_value import Values, decode, encode, obj, objects_of
 from chatvault.wire.ollama.errors import write_error
 from chatvault.wire.ollama.finish import written
 from chatvault.wire.ollama.usage import retell
@@ -50,15 +50,15 @@ class ReplyWriter:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._images: list[str] = []
-        self._calls: list[Object] = []
-        self._logprobs: list[Object] = []
+        self._calls: list[Values] = []
+        self._logprobs: list[Values] = []
 
     def feed(self, event: AnyEvent) -> None:
         match event:
             case TextDelta(choice=0):
                 (self._thinking if event.index in self._thoughts else self._text).append(event.text)
                 if event.logprobs is not None:
-                    self._logprobs += objects((obj(loads(event.logprobs)) or {}).get("content"))
+                    self._logprobs += objects_of((obj(decode(event.logprobs)) or {}).get("content"))
             case ArgumentsDelta(choice=0):
                 if event.index in self._pending:
                     self._pending[event.index][1].append(event.text)
@@ -98,7 +98,7 @@ class ReplyWriter:
         if index not in self._pending:
             return
         part, pieces = self._pending.pop(index)
-        function: Object = {
+        function: Values = {
             "index": self._called,
             "name": part.name,
             "arguments": _arguments("".join(pieces)),
@@ -106,7 +106,7 @@ class ReplyWriter:
         self._calls.append({"id": part.id, "function": function})
         self._called += 1
 
-    def take(self) -> Object | None:
+    def take(self) -> Values | None:
         said, thinking = "".join(self._text), "".join(self._thinking)
         calls, images, logprobs, ended = self._calls, self._images, self._logprobs, self._ended
         if not (said or thinking or calls or images or logprobs or ended):
@@ -114,13 +114,13 @@ class ReplyWriter:
         self._clear()
         self._ended = False
         created = iso(self._created * 1_000_000 if self._created is not None else now_us())
-        out: Object = {"model": self._model, "created_at": created}
+        out: Values = {"model": self._model, "created_at": created}
         if self._generate:
             out["response"] = said
             if thinking:
                 out["thinking"] = thinking
         else:
-            message: Object = {"role": "assistant", "content": said}
+            message: Values = {"role": "assistant", "content": said}
             for name, value in (("thinking", thinking), ("images", images), ("tool_calls", calls)):
                 if value:
                     message[name] = value
@@ -135,12 +135,12 @@ class ReplyWriter:
         return out
 
 
-def _arguments(said: str) -> Object:
+def _arguments(said: str) -> Values:
     """Arguments that are no JSON object are kept under one name."""
     if not said.strip():
         return {}
     try:
-        value = loads(said.encode())
+        value = decode(said.encode())
     except (ValueError, UnicodeEncodeError):
         value = said
     return value if isinstance(value, dict) else {"arguments": value}
@@ -156,7 +156,7 @@ def whole(events: Iterable[AnyEvent], model: str, *, generate: bool) -> bytes:
     out = writer.take()
     if out is None:
         raise ValueError("the answer is empty")
-    return dumps(out)
+    return encode(out)
 
 
 class OllamaStreamWriter:
@@ -171,7 +171,7 @@ class OllamaStreamWriter:
         for event in events:
             self._writer.feed(event)
         out, failed = self._writer.take(), self._writer.failed
-        said = dumps(out) + b"\n" if out is not None else b""
+        said = encode(out) + b"\n" if out is not None else b""
         if failed is None:
             return said
         self._failed = True

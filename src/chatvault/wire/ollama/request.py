@@ -7,7 +7,7 @@ import msgspec
 
 from chatvault.core.errors import ClientError
 from chatvault.wire.json_fields import Body, Fields, scan
-from chatvault.wire.json_value import integer, loads, obj
+from chatvault.wire.json_value import decode, integer, obj
 
 DECIDED: Final = frozenset(("model", "name", "stream", "options"))
 """The top-level keys that decide where a call goes, how it is relayed, and what it may cost."""
@@ -34,7 +34,7 @@ class OllamaRequest:
         if raw is None:
             return None
         try:
-            value = loads(raw)
+            value = decode(raw)
         except ValueError:
             value = ()
         options = obj(value)

@@ -8,13 +8,13 @@ import msgspec
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Conversation, Output, Reasoning, ServerTool, Tool
 from chatvault.wire.json_value import (
-    Object,
+    Values,
+    decode_request,
     integer,
     number,
     obj,
     raw,
     raws,
-    request_object,
     strings,
     text,
     truth,
@@ -35,7 +35,7 @@ _READ: Final = frozenset(("model", "messages", "stream", "tools", "format", "opt
 
 def read_request(body: bytes, *, model: str | None, stream: bool | None) -> Conversation:
     """Raises ClientError."""
-    fields = request_object(body)
+    fields = decode_request(body)
     messages = read_messages(fields.get("messages"))
     values, extra = read_settings(fields, _READ)
     return Conversation(
@@ -49,14 +49,14 @@ def read_request(body: bytes, *, model: str | None, stream: bool | None) -> Conv
     )
 
 
-def model_of(fields: Object, model: str | None) -> str:
+def model_of(fields: Values, model: str | None) -> str:
     named = model or text(fields.get("model"))
     if not named:
         raise ClientError("The request names no model.", code="model_missing", param="model")
     return named
 
 
-def stream_of(fields: Object, stream: bool | None) -> bool:
+def stream_of(fields: Values, stream: bool | None) -> bool:
     """Ollama streams unless told otherwise."""
     if stream is not None:
         return stream
@@ -66,7 +66,7 @@ def stream_of(fields: Object, stream: bool | None) -> bool:
     return said is not False
 
 
-def read_settings(fields: Object, read: frozenset[str]) -> tuple[dict[str, object], dict[str, msgspec.Raw]]:
+def read_settings(fields: Values, read: frozenset[str]) -> tuple[dict[str, object], dict[str, msgspec.Raw]]:
     """The settings by the names of `Conversation`, and what only Ollama understands by its path. What has an
     odd type is left to the
     provider's judgement.
@@ -149,7 +149,7 @@ def _tool(value: object, path: str) -> Tool:
     name = text(function.get("name"))
     if name is None:
         raise invalid(f"{path}.function.name", "the name of a function")
-    rest: Object = {key: each for key, each in tool.items() if key not in ("type", "function")}
+    rest: Values = {key: each for key, each in tool.items() if key not in ("type", "function")}
     known = ("name", "description", "parameters", "strict")
     inner = {key: each for key, each in function.items() if key not in known and each is not None}
     if inner:

@@ -6,7 +6,7 @@ from chatvault.wire.hub.conversation import Conversation, Output, Reasoning, Ser
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.paths import field_path, tool_path
-from chatvault.wire.json_value import Object, dumps, loads
+from chatvault.wire.json_value import Values, decode, encode
 from chatvault.wire.ollama.messages_writer import MessagesWriter
 from chatvault.wire.ollama.names import DIALECT, GENERATE
 
@@ -22,7 +22,7 @@ _NO_TIER: Final = frozenset(("auto", "default", "standard"))
 
 
 def write_request(conversation: Conversation, dropped: Dropped) -> bytes:
-    out: Object = {
+    out: Values = {
         "model": conversation.model,
         "messages": MessagesWriter(conversation, dropped).write(),
         "stream": conversation.stream,
@@ -32,12 +32,12 @@ def write_request(conversation: Conversation, dropped: Dropped) -> bytes:
         out["tools"] = tools
     write_settings(conversation, out, dropped)
     _report_choice(conversation, dropped)
-    return dumps(out)
+    return encode(out)
 
 
-def write_settings(conversation: Conversation, out: Object, dropped: Dropped) -> None:
+def write_settings(conversation: Conversation, out: Values, dropped: Dropped) -> None:
     """All but messages and tools."""
-    options: Object = {}
+    options: Values = {}
     for name in _OPTIONS:
         value = getattr(conversation, name)
         if value is not None:
@@ -61,12 +61,12 @@ def write_settings(conversation: Conversation, out: Object, dropped: Dropped) ->
     _report(conversation, dropped)
     for path, value in conversation.extra.items():
         if conversation.origin == DIALECT or (conversation.origin == GENERATE and path not in _TEMPLATE):
-            _put(out, path, loads(value))
+            _put(out, path, decode(value))
         else:
             dropped.add(path)
 
 
-def _put(out: Object, path: str, value: object) -> None:
+def _put(out: Values, path: str, value: object) -> None:
     around, dot, name = path.partition(".")
     inner = out.setdefault("options", {}) if dot and around == "options" else None
     if isinstance(inner, dict):
@@ -75,11 +75,11 @@ def _put(out: Object, path: str, value: object) -> None:
         out[path] = value
 
 
-def _output(out: Object, output: Output, conversation: Conversation, dropped: Dropped) -> None:
+def _output(out: Values, output: Output, conversation: Conversation, dropped: Dropped) -> None:
     if output.kind == "json_object" or (output.kind == "json_schema" and output.schema is None):
         out["format"] = "json"
     elif output.schema is not None:
-        out["format"] = loads(output.schema)
+        out["format"] = decode(output.schema)
         if output.description is not None:
             dropped.add(f"{field_path(conversation.origin, 'output')}.description")
 
@@ -115,11 +115,11 @@ def _report_choice(conversation: Conversation, dropped: Dropped) -> None:
         dropped.add(field_path(origin, "parallel_tools"))
 
 
-def _tools(conversation: Conversation, dropped: Dropped) -> list[Object]:
+def _tools(conversation: Conversation, dropped: Dropped) -> list[Values]:
     choice = conversation.tool_choice
     if choice is not None and choice.mode == "none":
         return []
-    out: list[Object] = []
+    out: list[Values] = []
     for index, tool in enumerate(conversation.tools):
         path = tool_path(conversation, index)
         if isinstance(tool, ServerTool) or tool.custom:
@@ -129,15 +129,15 @@ def _tools(conversation: Conversation, dropped: Dropped) -> list[Object]:
     return out
 
 
-def _tool(tool: Tool, path: str, dropped: Dropped) -> Object:
-    function: Object = {"name": tool.name}
+def _tool(tool: Tool, path: str, dropped: Dropped) -> Values:
+    function: Values = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
     # The field is not optional there (https://docs.ollama.com/api/chat, seen 2026-11).
     function["parameters"] = (
-        loads(tool.schema) if tool.schema is not None else {"type": "object", "properties": {}}
+        decode(tool.schema) if tool.schema is not None else {"type": "object", "properties": {}}
     )
-    out: Object = {"type": "function", "function": function}
+    out: Values = {"type": "function", "function": function}
     if tool.strict is not None:
         # Ollama reads past it, and clients of other dialects send it by habit; only a demand is reported.
         function["strict"] = tool.strict
@@ -146,7 +146,7 @@ def _tool(tool: Tool, path: str, dropped: Dropped) -> Object:
     if tool.cache:
         dropped.add(f"{path}.cache_control")
     for name, value in (tool.extra or {}).items():
-        found = loads(value)
+        found = decode(value)
         if tool.origin != DIALECT:
             dropped.add(f"{path}.{name}")
         elif name == "function" and isinstance(found, dict):

@@ -3,13 +3,13 @@
 from typing import Final
 
 from chatvault.core.usage import Usage
-from chatvault.wire.json_value import Object, count
+from chatvault.wire.json_value import Values, count
 
 _MOST: Final = 1 << 48
 """More tokens than any call has."""
 
 
-def normalise(reply: Object) -> Usage | None:
+def normalise(reply: Values) -> Usage | None:
     """None if nothing is counted. A count of zero is left out, as of a prompt that was wholly in the
     cache.
     """
@@ -21,5 +21,5 @@ def normalise(reply: Object) -> Usage | None:
     )
 
 
-def retell(usage: Usage) -> Object:
+def retell(usage: Usage) -> Values:
     return {"prompt_eval_count": usage.input, "eval_count": usage.output}

@@ -20,10 +20,9 @@ from chatvault.wire.hub.embedding import (
     words,
 )
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.json_value import Object, dumps, loads, raw, request_object, text
+from chatvault.wire.json_value import Values, decode, decode_request, encode, raw, text
 from chatvault.wire.openai.reply import read
 from chatvault.wire.openai.retold import error_value, failure_in
-from chatvault.wire.openai.tolerant import encode
 
 DIALECT: Final = "openai.embeddings"
 _READ: Final = frozenset(("model", "input", "dimensions", "encoding_format", "user"))
@@ -46,7 +45,7 @@ class OpenAIEmbeddings:
     name = DIALECT
 
     def read_request(self, body: bytes, *, model: str | None = None) -> EmbeddingRequest:
-        fields = request_object(body)
+        fields = decode_request(body)
         named = model or text(fields.get("model"))
         if not named:
             raise ClientError("The request names no model.", code="model_missing", param="model")
@@ -69,7 +68,7 @@ class OpenAIEmbeddings:
     def write_request(self, request: EmbeddingRequest, dropped: Dropped) -> bytes:
         own = request.origin == DIALECT
         inputs = [each if isinstance(each, str) else list(each) for each in request.inputs]
-        out: Object = {"model": request.model, "input": inputs[0] if request.single and inputs else inputs}
+        out: Values = {"model": request.model, "input": inputs[0] if request.single and inputs else inputs}
         for name, value in (("dimensions", request.dimensions), ("user", request.user)):
             if value is not None:
                 out[name] = value
@@ -84,10 +83,10 @@ class OpenAIEmbeddings:
                 dropped.add(path)
         for path, each in request.extra.items():
             if own:
-                out[path] = loads(each)
+                out[path] = decode(each)
             else:
                 dropped.add(path)
-        return dumps(out)
+        return encode(out)
 
     def request_path(self, request: EmbeddingRequest) -> bytes:
         return b"/embeddings"
@@ -109,7 +108,7 @@ class OpenAIEmbeddings:
     def write_reply(self, reply: EmbeddingReply, request: EmbeddingRequest, *, model: str) -> bytes:
         packed = request.encoding == "base64"
         usage = reply.usage
-        return dumps(
+        return encode(
             {
                 "object": "list",
                 "data": [

@@ -1,6 +1,6 @@
 """Log probabilities, between the shape of chat (a list of tokens) and that of completions (lists side by side)."""
 
-from chatvault.wire.openai.tolerant import Values, list_of, object_of, objects_of, text_of
+from chatvault.wire.json_value import Values, list_of, object_of, objects_of, text_of
 
 
 def chat_logprobs(value: object) -> Values | None:

@@ -8,8 +8,8 @@ import msgspec
 from chatvault.core.errors import ChatVaultError
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.events import Failed
+from chatvault.wire.json_value import Values, decode, encode, name_of, number_of, object_of
 from chatvault.wire.openai.errors import error_text
-from chatvault.wire.openai.tolerant import Values, decode, encode, name_of, number_of, object_of
 from chatvault.wire.openai.usage import UsageShape, lenient_shape, normalise
 
 KINDS: Final = {

@@ -9,9 +9,9 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Conversation, Message, Reasoning, ServerTool, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.json_value import raw
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.chat.quirks import ChatQuirks
-from chatvault.wire.openai.tolerant import raw
 
 CHAT = ChatDialect()
 USER = {"role": "user", "content": "hi"}

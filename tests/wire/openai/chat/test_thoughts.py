@@ -18,10 +18,10 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall
+from chatvault.wire.json_value import raw
 from chatvault.wire.openai.chat.citations import annotation, flat_citation
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.chat.thoughts import thoughts_of
-from chatvault.wire.openai.tolerant import raw
 from tests.wire.openai.recordings import gist
 
 CHAT = ChatDialect()

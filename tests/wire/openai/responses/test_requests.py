@@ -17,8 +17,8 @@ from chatvault.wire.hub.conversation import (
 )
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.json_value import raw
 from chatvault.wire.openai.responses.dialect import ResponsesDialect
-from chatvault.wire.openai.tolerant import raw
 
 RESPONSES = ResponsesDialect()
 

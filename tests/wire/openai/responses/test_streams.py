@@ -29,8 +29,8 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.json_value import raw
 from chatvault.wire.openai.responses.dialect import ResponsesDialect
-from chatvault.wire.openai.tolerant import raw
 from tests.wire.openai.recordings import gist, pieces
 
 RESPONSES = ResponsesDialect()

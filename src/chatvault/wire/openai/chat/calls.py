@@ -10,8 +10,8 @@ import msgspec
 
 from chatvault.wire.hub.events import AnyEvent, ArgumentsDelta, PartBegun, PartEnded
 from chatvault.wire.hub.parts import ToolCall
+from chatvault.wire.json_value import Values, decode, name_of, number_of, object_of, text_of
 from chatvault.wire.openai.chat.messages import OLD_CALL, arguments_of, signature_in
-from chatvault.wire.openai.tolerant import Values, decode, name_of, number_of, object_of, text_of
 
 
 class _Call:

@@ -16,13 +16,14 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, Unknown
+from chatvault.wire.json_value import Values, name_of, object_of, objects_of, raw, text_of
 from chatvault.wire.openai.chat.calls import Calls, text_pieces
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.finish import READ
 from chatvault.wire.openai.chat.thoughts import detail_text, origin_of
 from chatvault.wire.openai.logprobs import chat_logprobs
 from chatvault.wire.openai.media import split_url
-from chatvault.wire.openai.tolerant import Values, name_of, object_of, objects_of, raw, text_of, unread
+from chatvault.wire.taken import unread
 
 Kind = Literal["text", "refusal", "thought"]
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.wire.openai.tolerant import Values, decode, name_of, number_of, object_of
+from chatvault.wire.json_value import Values, decode, name_of, number_of, object_of
 
 _PLACES: Final = ("url", "uri", "source", "document_url")
 _NAMES: Final = ("title", "document_title", "filename", "name")

@@ -5,17 +5,9 @@ from typing import Final
 
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, Unknown
+from chatvault.wire.json_value import Values, name_of, objects_of, raw, text_of
 from chatvault.wire.openai.media import Kind, audio_type, split_url
-from chatvault.wire.openai.tolerant import (
-    Values,
-    name_of,
-    objects_of,
-    raw,
-    refused,
-    take_text,
-    text_of,
-    unread,
-)
+from chatvault.wire.taken import refused, take_text, unread
 
 ORIGIN: Final = "openai.chat"
 

@@ -6,10 +6,10 @@ import msgspec
 
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, Unknown
+from chatvault.wire.json_value import Values, put
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.tools import put_cache
 from chatvault.wire.openai.media import audio_format, data_url, file_name
-from chatvault.wire.openai.tolerant import Values, put
 
 Extra = Mapping[str, msgspec.Raw]
 

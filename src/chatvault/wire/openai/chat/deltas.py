@@ -13,11 +13,11 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall
+from chatvault.wire.json_value import Values, object_of, text_of
 from chatvault.wire.openai.chat.citations import annotation
 from chatvault.wire.openai.chat.finish import WRITTEN
 from chatvault.wire.openai.chat.thoughts import FORMATS
 from chatvault.wire.openai.media import data_url
-from chatvault.wire.openai.tolerant import Values, object_of, text_of
 
 _FIELDS: Final = {Text: "content", Refusal: "refusal"}
 

@@ -8,6 +8,7 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
+from chatvault.wire.json_value import decode, encode
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.quirks import ChatQuirks
 from chatvault.wire.openai.chat.reply_reader import ChatStreamReader, read_reply
@@ -15,7 +16,6 @@ from chatvault.wire.openai.chat.reply_writer import ChatStreamWriter, error_even
 from chatvault.wire.openai.chat.request_reader import read_request
 from chatvault.wire.openai.chat.request_writer import write_request
 from chatvault.wire.openai.retold import chat_usage, error_value, failure_in, usage_of
-from chatvault.wire.openai.tolerant import decode, encode
 
 _NO_QUIRKS: Final = ChatQuirks()
 

@@ -5,21 +5,10 @@ from typing import Final
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Message, Role
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, ToolCall, ToolResult, Unknown
+from chatvault.wire.json_value import Values, encode, list_of, name_of, object_of, raw
 from chatvault.wire.openai.chat.content import ORIGIN, cache_of, read_content
 from chatvault.wire.openai.chat.thoughts import thoughts_of
-from chatvault.wire.openai.tolerant import (
-    Values,
-    encode,
-    list_of,
-    name_of,
-    object_of,
-    raw,
-    refused,
-    take_list,
-    take_object,
-    take_text,
-    unread,
-)
+from chatvault.wire.taken import refused, take_list, take_object, take_text, unread
 
 OLD_CALL: Final = "function_call_"
 """Begins the ids that we give to calls of the old kind (`function_call`), which had none: so they are known

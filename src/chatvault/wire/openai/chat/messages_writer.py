@@ -5,6 +5,7 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
+from chatvault.wire.json_value import Values, objects_of, put
 from chatvault.wire.openai.chat.citations import annotation
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.content_writer import ContentWriter, own_extra
@@ -12,7 +13,6 @@ from chatvault.wire.openai.chat.messages import OLD_CALL
 from chatvault.wire.openai.chat.quirks import ChatQuirks
 from chatvault.wire.openai.chat.thoughts import details_of
 from chatvault.wire.openai.chat.tools import put_cache
-from chatvault.wire.openai.tolerant import Values, objects_of, put
 
 Placed = list[tuple[AnyPart, str]]
 """Parts with their paths in the client's request."""

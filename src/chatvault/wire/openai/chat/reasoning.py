@@ -5,7 +5,8 @@ from typing import Final
 import msgspec
 
 from chatvault.wire.hub.conversation import Reasoning
-from chatvault.wire.openai.tolerant import Values, number_of, raw, take_text
+from chatvault.wire.json_value import Values, number_of, raw
+from chatvault.wire.taken import take_text
 
 _NONE: Final = Reasoning(effort="none")
 _ADAPTIVE: Final = Reasoning(adaptive=True)

@@ -12,17 +12,9 @@ from chatvault.wire.hub.events import (
     Pinged,
     UsageTold,
 )
+from chatvault.wire.json_value import Values, decode, list_of, name_of, number_of, object_of, objects_of
 from chatvault.wire.openai.chat.choice import ChoiceReader
 from chatvault.wire.openai.retold import failure_of, usage_of
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode,
-    list_of,
-    name_of,
-    number_of,
-    object_of,
-    objects_of,
-)
 from chatvault.wire.sse import EventSplitter, data_of, events
 
 _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")

@@ -23,9 +23,9 @@ from chatvault.wire.hub.events import (
     TextDelta,
     UsageTold,
 )
+from chatvault.wire.json_value import Values, encode
 from chatvault.wire.openai.chat.deltas import Deltas, MessageSum, logprobs_sum
 from chatvault.wire.openai.retold import chat_usage, error_value, tier_of
-from chatvault.wire.openai.tolerant import Values, encode
 
 _PING: Final = b": ping\n\n"
 _TOLD: Final = (PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold)

@@ -6,16 +6,12 @@ import msgspec
 
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Conversation, Output
+from chatvault.wire.json_value import Values, decode_request, name_of, object_of, raw
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.messages import MessageReader
 from chatvault.wire.openai.chat.reasoning import read_reasoning
 from chatvault.wire.openai.chat.tools import read_choice, read_tools
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode_request,
-    name_of,
-    object_of,
-    raw,
+from chatvault.wire.taken import (
     refused,
     take_list,
     take_number,

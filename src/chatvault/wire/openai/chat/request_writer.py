@@ -8,12 +8,12 @@ from chatvault.wire.hub.conversation import Conversation, Output, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.paths import field_path
+from chatvault.wire.json_value import Values, encode, put
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.messages_writer import MessagesWriter
 from chatvault.wire.openai.chat.quirks import ChatQuirks
 from chatvault.wire.openai.chat.tools import write_choice, write_tools
 from chatvault.wire.openai.retold import tier_of
-from chatvault.wire.openai.tolerant import Values, encode, put
 
 SHARED: Final = frozenset(
     (

@@ -9,7 +9,7 @@ back sends the proofs with it.
 from typing import Final
 
 from chatvault.wire.hub.parts import Thought
-from chatvault.wire.openai.tolerant import Values, name_of, objects_of, text_of
+from chatvault.wire.json_value import Values, name_of, objects_of, text_of
 
 FORMATS: Final = {
     "anthropic.messages": "anthropic-claude-v1",

@@ -8,21 +8,9 @@ import msgspec
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import tool_path
+from chatvault.wire.json_value import Values, name_of, object_of, objects_of, put, raw
 from chatvault.wire.openai.chat.content import ORIGIN, cache_of
-from chatvault.wire.openai.tolerant import (
-    Values,
-    name_of,
-    object_of,
-    objects_of,
-    put,
-    raw,
-    refused,
-    take_list,
-    take_object,
-    take_text,
-    take_truth,
-    unread,
-)
+from chatvault.wire.taken import refused, take_list, take_object, take_text, take_truth, unread
 
 _MODES: Final = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 """`any` is Mistral's (https://docs.mistral.ai/capabilities/function_calling/, seen 2026-11)."""

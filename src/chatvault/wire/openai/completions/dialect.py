@@ -7,12 +7,12 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
+from chatvault.wire.json_value import decode, encode
 from chatvault.wire.openai.chat.reply_reader import ChatStreamReader, read_reply
 from chatvault.wire.openai.chat.reply_writer import error_event
 from chatvault.wire.openai.completions.reply import CompletionsStreamWriter, write_reply
 from chatvault.wire.openai.completions.request import ORIGIN, read_request, write_request
 from chatvault.wire.openai.retold import chat_usage, error_value, failure_in, usage_of
-from chatvault.wire.openai.tolerant import decode, encode
 
 
 class CompletionsDialect:

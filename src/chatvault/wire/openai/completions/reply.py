@@ -20,11 +20,11 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Refusal, Text
+from chatvault.wire.json_value import Values, encode, list_of
 from chatvault.wire.openai.chat.finish import WRITTEN
 from chatvault.wire.openai.chat.reply_writer import error_event
 from chatvault.wire.openai.logprobs import completions_logprobs
 from chatvault.wire.openai.retold import chat_usage, error_value
-from chatvault.wire.openai.tolerant import Values, encode, list_of
 
 
 class CompletionWriter:

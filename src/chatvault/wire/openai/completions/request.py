@@ -9,19 +9,9 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Text
 from chatvault.wire.hub.paths import field_path, message_path, part_path, tool_path
+from chatvault.wire.json_value import Values, decode_request, encode, put, raw
 from chatvault.wire.openai.chat.request_reader import read_metadata, read_stop, read_stream_usage
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode_request,
-    encode,
-    put,
-    raw,
-    take_number,
-    take_text,
-    take_truth,
-    take_whole,
-    unread,
-)
+from chatvault.wire.taken import take_number, take_text, take_truth, take_whole, unread
 
 ORIGIN: Final = "openai.completions"
 _SHARED: Final = frozenset(("logit_bias",))

@@ -10,11 +10,11 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import Begun, Failed, Finished
+from chatvault.wire.json_value import Values
 from chatvault.wire.openai.responses.proofs import ORIGIN
 from chatvault.wire.openai.responses.request_writer import answer_fields
 from chatvault.wire.openai.responses.tools import write_choice, write_tools
 from chatvault.wire.openai.retold import error_value, responses_usage, tier_of
-from chatvault.wire.openai.tolerant import Values
 
 _INCOMPLETE: Final = {
     "length": "max_output_tokens",

@@ -7,13 +7,13 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
+from chatvault.wire.json_value import decode, encode
 from chatvault.wire.openai.responses.proofs import ORIGIN
 from chatvault.wire.openai.responses.reply_reader import ResponsesStreamReader, read_reply
 from chatvault.wire.openai.responses.reply_writer import ResponsesStreamWriter, write_reply
 from chatvault.wire.openai.responses.request_reader import read_request
 from chatvault.wire.openai.responses.request_writer import write_request
 from chatvault.wire.openai.retold import error_value, failure_in, responses_usage, usage_of
-from chatvault.wire.openai.tolerant import decode, encode
 
 
 class ResponsesDialect:

@@ -6,9 +6,9 @@ import msgspec
 
 from chatvault.wire.hub.events import ArgumentsDelta, CitationTold, PartEnded, SignatureTold, TextDelta
 from chatvault.wire.hub.parts import AnyPart, Refusal, Text, Thought, ToolCall
+from chatvault.wire.json_value import Values, list_of, object_of, objects_of, text_of
 from chatvault.wire.openai.chat.citations import flat_citation
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
-from chatvault.wire.openai.tolerant import Values, list_of, object_of, objects_of, text_of
 
 Told = dict[str, object]
 """An event of this dialect, but for its number."""

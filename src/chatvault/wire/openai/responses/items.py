@@ -8,21 +8,11 @@ import msgspec
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Message, Role
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.json_value import Values, list_of, name_of, object_of, objects_of, raw, text_of
 from chatvault.wire.openai.chat.messages import arguments_of
 from chatvault.wire.openai.media import audio_type, split_url
 from chatvault.wire.openai.responses.proofs import ORIGIN, proof_in
-from chatvault.wire.openai.tolerant import (
-    Values,
-    list_of,
-    name_of,
-    object_of,
-    objects_of,
-    raw,
-    refused,
-    take_text,
-    text_of,
-    unread,
-)
+from chatvault.wire.taken import refused, take_text, unread
 
 _ROLES: Final[dict[str, Role]] = {
     "system": "system",

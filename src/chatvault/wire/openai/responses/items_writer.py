@@ -8,10 +8,10 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
+from chatvault.wire.json_value import Values, put
 from chatvault.wire.openai.chat.citations import flat_citation
 from chatvault.wire.openai.media import audio_format, data_url, file_name
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
-from chatvault.wire.openai.tolerant import Values, put
 
 Placed = list[tuple[AnyPart, str]]
 """Parts with their paths in the client's request."""

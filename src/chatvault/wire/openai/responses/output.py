@@ -15,20 +15,11 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.json_value import Values, list_of, name_of, number_of, object_of, objects_of, raw, text_of
 from chatvault.wire.openai.chat.messages import arguments_of
 from chatvault.wire.openai.responses.items import CALLS
 from chatvault.wire.openai.responses.proofs import ORIGIN, proof_in
-from chatvault.wire.openai.tolerant import (
-    Values,
-    list_of,
-    name_of,
-    number_of,
-    object_of,
-    objects_of,
-    raw,
-    text_of,
-    unread,
-)
+from chatvault.wire.taken import unread
 
 _CONTENT: Final = 1_000
 """Where the contents of a reasoning item begin to be counted; its summaries are before them."""

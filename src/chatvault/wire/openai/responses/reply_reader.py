@@ -21,17 +21,9 @@ from chatvault.wire.hub.events import (
     Pinged,
     UsageTold,
 )
+from chatvault.wire.json_value import Values, decode, list_of, name_of, number_of, object_of, text_of
 from chatvault.wire.openai.responses.output import OutputReader
 from chatvault.wire.openai.retold import failure_of, usage_of
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode,
-    list_of,
-    name_of,
-    number_of,
-    object_of,
-    text_of,
-)
 from chatvault.wire.sse import EventSplitter, data_of, events
 
 _ENDS: Final = frozenset(("response.completed", "response.incomplete", "response.failed", "response.done"))

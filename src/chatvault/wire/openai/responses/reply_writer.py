@@ -28,11 +28,11 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.json_value import Values, encode, object_of
 from chatvault.wire.openai.responses.answer import Answer
 from chatvault.wire.openai.responses.growing import CallItem, Growing, MessageItem, ReasoningItem, Told
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
 from chatvault.wire.openai.retold import error_value
-from chatvault.wire.openai.tolerant import Values, encode, object_of
 
 _PING: Final = b": ping\n\n"
 

@@ -7,24 +7,12 @@ import msgspec
 from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Conversation, Message, Output, Reasoning
 from chatvault.wire.hub.parts import Text
+from chatvault.wire.json_value import Values, decode_request, list_of, name_of, object_of, raw
 from chatvault.wire.openai.chat.request_reader import read_metadata
 from chatvault.wire.openai.responses.items import ItemReader
 from chatvault.wire.openai.responses.proofs import ORIGIN
 from chatvault.wire.openai.responses.tools import read_choice, read_tools
-from chatvault.wire.openai.tolerant import (
-    Values,
-    decode_request,
-    list_of,
-    name_of,
-    object_of,
-    raw,
-    refused,
-    take_number,
-    take_text,
-    take_truth,
-    take_whole,
-    unread,
-)
+from chatvault.wire.taken import refused, take_number, take_text, take_truth, take_whole, unread
 
 _MEANT: Final = {"store": False, "background": False, "truncation": "disabled"}
 """Fields that ask for what is done anyway by whoever keeps no state."""

@@ -11,13 +11,13 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.parts import Text
 from chatvault.wire.hub.paths import field_path, part_path
+from chatvault.wire.json_value import Values, encode, object_of, put
 from chatvault.wire.openai.chat.request_writer import SHARED
 from chatvault.wire.openai.responses.items_writer import ItemsWriter
 from chatvault.wire.openai.responses.proofs import ORIGIN
 from chatvault.wire.openai.responses.request_reader import LOGPROBS, SEALED
 from chatvault.wire.openai.responses.tools import write_choice, write_tools
 from chatvault.wire.openai.retold import tier_of
-from chatvault.wire.openai.tolerant import Values, encode, object_of, put
 
 _REASONS: Final = re.compile(r"(?:^|/)(?:o[1-9]|gpt-[5-9]|codex)")
 """Models that think, and seal their thoughts if asked to; others refuse to be asked
