@@ -40,9 +40,9 @@ $(VENV)/.stamp-run: $(VENV)/.stamp-venv pyproject.toml requirements/build.txt re
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements/dev.txt
+$(VENV)/.stamp-dev: $(VENV)/.stamp-run requirements/dev.txt requirements/facts.txt
 	@echo "Installing what chatvault is tested with"
-	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL) -r requirements/dev.txt -r requirements/facts.txt
 	@touch $@
 
 $(VENV)/.stamp-tiny: $(VENV)/.stamp-run requirements/tiny.txt
@@ -103,10 +103,12 @@ lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARG
 	@$(LOCK) $(LOCK_ARGS) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@$(LOCK) $(LOCK_ARGS) --group demo --constraints requirements/dev.txt --output-file requirements/demo.txt
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/tiny.in --output-file requirements/tiny.txt
+	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/facts.in --output-file requirements/facts.txt
 	@! grep -nE '://|index-url' requirements/*.txt
 
-prices: setup ## Compile the price book anew from the installed genai-prices (after `make lock`)
+prices: dev ## Compile prices and facts of models anew from the installed packages (after `make lock`)
 	@$(BIN)/python -m chatvault.pricing.compile
+	@$(BIN)/python -m chatvault.pricing.compile_facts
 
 clean: ## Remove .venv and everything that was built or measured (not ./data)
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -24,7 +24,19 @@ HEAVY = (
     "uvicorn",
     "yaml",
 )
-COMMANDS = ("serve", "demo", "usage", "logs", "fake", "bench", "version", "token", "audit", "config")
+COMMANDS = (
+    "serve",
+    "demo",
+    "usage",
+    "logs",
+    "models",
+    "fake",
+    "bench",
+    "version",
+    "token",
+    "audit",
+    "config",
+)
 
 
 def commands(group: Typer = app, above: tuple[str, ...] = ()) -> Iterator[list[str]]:

@@ -26,4 +26,5 @@ def reading_what_it_runs_on(no_blocking: BlockBuster) -> None:
     """What a worker reads from disk when it starts, and about itself, may block."""
     read = no_blocking.functions["io.BufferedReader.read"]
     read.can_block_in("chatvault/pricing/book.py", "__init__")
+    read.can_block_in("chatvault/pricing/facts.py", "__init__")
     read.can_block_in("chatvault/gateway/worker.py", "_rss")

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from chatvault.core.clock import from_iso
-from chatvault.pricing.book import DAY_US, MAX_CACHED, Daily, PriceBook, Since, Term
-from chatvault.pricing.match import AllOf, AnyOf, Contains, EndsWith, Equals, Regex, StartsWith
+from chatvault.pricing.book import DATA as BOOK
+from chatvault.pricing.book import DAY_US, MAX_CACHED, Daily, Index, Library, PriceBook, Shelf, Since, Term
+from chatvault.pricing.match import AllOf, AnyOf, Contains, EndsWith, Equals, Regex, StartsWith, exact_names
 
 AT = from_iso("2026-11-21T12:00:00Z")
 DATA = msgspec.json.encode(
@@ -165,29 +166,13 @@ def test_a_worker_needs_neither_the_package_nor_pydantic() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 
 
-def test_facts_of_models(book: PriceBook) -> None:
-    fast = book.facts("lab", "FAST-2")
-    assert fast is not None
-    assert (fast.id, fast.name, fast.context_window, fast.deprecated) == ("fast", None, 8_000, False)
-    old = book.facts("lab", "old")
-    assert old is not None
-    assert (old.context_window, old.deprecated) == (None, True)
-    loaf = book.facts("lab", "loaf")  # of the fallback
-    assert loaf is not None
-    assert loaf.id == "loaf"
-    assert book.facts("lab", "unheard-of") is None
-    assert book.facts(None, "fast") is None
-    assert book.facts("nobody", "fast") is None
-    assert book.facts("lab", "fast-" + "x" * 300) is None
-
-
-def test_facts_of_real_models() -> None:
-    book = PriceBook()
-    claude = book.facts("anthropic", "claude-sonnet-4-5-20250929")
-    assert claude is not None
-    assert claude.context_window is not None
-    assert claude.context_window >= 200_000
-    assert claude.name == "Claude Sonnet 4.5"
-    gemini = book.facts("google", "gemini-2.5-flash")
-    assert gemini is not None
-    assert gemini.context_window == 1_048_576
+def test_many_names_are_found_as_one_by_one() -> None:
+    """The index gives what a walk over the shelf gives, on every name there is and on near misses."""
+    library = msgspec.json.decode(BOOK.read_bytes(), type=Library)
+    for raw in library.providers.values():
+        shelf = msgspec.json.decode(raw, type=Shelf)
+        index = Index(shelf)
+        for entry in shelf.entries[:200]:
+            names = exact_names(entry.match) or (entry.id.lower(),)
+            for name in (*names, f"{entry.id}-20260101", entry.id[:-1]):
+                assert index.find(name) is shelf.find(name), name

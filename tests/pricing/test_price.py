@@ -119,6 +119,10 @@ def test_where_the_request_does_not_say_the_context_window_bounds() -> None:
         "a", "m", "config", {"input": 1, "output": 1}, (("input", 201, 2),), context_window=200
     )
     assert upper_bound(beyond, None, 1) is None  # the tier says that more than the window may go in
+    short = make_price("a", "s", "config", {"input": 1, "output": 1}, context_window=200, output_limit=50)
+    assert upper_bound(short, 10, None) == 10 + 50
+    assert upper_bound(short, 10, None, choices=2) == 10 + 100
+    assert upper_bound(short, 10, 70) == 10 + 70  # what the request allows is believed: limits get raised
     embedding = make_price("a", "e", "config", {"input": 1})
     assert upper_bound(embedding, 100, None) == 100
 

@@ -53,7 +53,7 @@ def check(config: File = None, as_json: AsJson = False) -> None:
       chatvault config check --config /etc/chatvault/config.yaml --json
     """
     try:
-        file, _, snapshot = _read(config)
+        file, _, snapshot = read(config)
     except OperatorError as error:
         if not as_json:
             raise
@@ -86,7 +86,7 @@ def show(config: File = None, as_json: AsJson = False) -> None:
     import msgspec
     import yaml
 
-    file, settings, snapshot = _read(config)
+    file, settings, snapshot = read(config)
     view: dict[str, Any] = {"file": file}
     for name in ("data_dir", "log_level", "server", "audit"):
         view[name] = _whole(getattr(settings, name))
@@ -133,7 +133,7 @@ def litellm(
         typer.echo("All of it was carried over.", err=True)
 
 
-def _read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
+def read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
     """The name of the file, the settings, and what they and the environment come to. Raises OperatorError."""
     from chatvault.config.env import environment
     from chatvault.config.load import find, load

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from chatvault.cli import audit, bench, config, demo, fake, logs, serve, token, usage, version
+from chatvault.cli import audit, bench, config, demo, fake, logs, models, serve, token, usage, version
 from chatvault.core.errors import ChatVaultError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("logs", short_help="Show the calls, as they end.")(logs.logs)
 app.add_typer(token.app, name="token", short_help="Make, list and revoke tokens.")
 app.add_typer(audit.app, name="audit", short_help="Prove that the record is what was written.")
 app.add_typer(config.app, name="config", short_help="Check and show the configuration.")
+app.command("models", short_help="Show the models, what they can do and cost.")(models.models)
 app.command("fake", short_help="Run a simulated provider, with faults on demand.")(fake.fake)
 app.command("bench", short_help="Measure what the gateway costs on this machine.")(bench.bench)
 app.command("version", short_help="Print the version.")(version.version)

@@ -88,6 +88,8 @@ def _check_range(value: Any, meta: msgspec.Meta) -> None:
         raise ValueError(f"expected more than {meta.gt:g}")
     if meta.le is not None and value > meta.le:
         raise ValueError(f"expected {meta.le:g} or less")
+    if meta.pattern is not None and not re.search(meta.pattern, value):
+        raise ValueError(f"expected what fits {meta.pattern}")
 
 
 def _choice(tree: Tree, choices: tuple[str, ...], path: str, problems: list[str]) -> Any:

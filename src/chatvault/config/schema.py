@@ -15,6 +15,9 @@ Seconds = Annotated[float, Meta(gt=0, extra={"unit": "duration"})]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 """0: any that is free."""
 Count = Annotated[int, Meta(ge=1)]
+Day = Annotated[str, Meta(pattern=r"^20\d\d(-[01]\d(-[0-3]\d)?)?$")]
+"""`YYYY-MM-DD`; a month or a year where no more is known."""
+Modality = Literal["text", "image", "audio", "video", "pdf"]
 
 
 class Setting(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +100,19 @@ class ModelConfig(Setting, frozen=True, kw_only=True):
     provider: str
     model: str | None = None
     """The name at the provider; the public name when it is not set."""
+    context: Count | None = None
+    """This and the following say what the model is like, over what is known of it (`pricing/facts.py`)."""
+    input: Count | None = None
+    output: Count | None = None
+    """The most tokens of an answer: without a bound in the request, the worst case of a call's cost."""
+    inputs: tuple[Modality, ...] | None = None
+    outputs: tuple[Modality, ...] | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    structured_output: bool | None = None
+    released: Day | None = None
+    knowledge: Day | None = None
+    retires: Day | None = None
 
 
 class PriceConfig(Setting, frozen=True, kw_only=True):

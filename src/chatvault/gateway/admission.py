@@ -321,4 +321,5 @@ def _reserved(
     if endpoint.name == "responses" and not outside:
         outside = not request.fields.values.keys().isdisjoint(_REFERRING)
     most = 0 if endpoint.embedding else request.max_output()
-    return upper_bound(price, None if outside else len(body), most)
+    choices = request.choices() if most is None else 1
+    return upper_bound(price, None if outside else len(body), most, choices=choices)

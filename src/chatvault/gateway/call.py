@@ -152,7 +152,7 @@ class Call:
         assert endpoint is not None
         self.grant = grant
         check_endpoint(grant, endpoint, self.at)
-        if endpoint.local:
+        if endpoint.local and endpoint.body == "none":
             local.answer_local(self, endpoint)
             return
         if body_kind(self.head, endpoint) == "upload":
@@ -173,6 +173,9 @@ class Call:
         """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
         call."""
         self._held = held
+        if self.endpoint is not None and self.endpoint.local:
+            local.answer_asked(self, body)
+            return
         admitted = admit_json(self, body)
         if isinstance(admitted, Estimated):
             local.answer_estimate(self, admitted.tokens)

@@ -1,16 +1,26 @@
 """What the data plane answers by itself: health, a few pointers, the list of models, preflight requests."""
 
 import re
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from chatvault import __version__
 from chatvault.core.errors import ClientError, NotFound
+from chatvault.gateway.models import list_models, show_model
 from chatvault.gateway.routes import CONTROL_PATHS, HEALTH, ROOT, Endpoint
+from chatvault.wire.json_fields import Body
 
-__all__ = ["HEALTH", "ROOT", "answer_local", "answer_open", "cors_lines", "not_found", "preflight"]
+__all__ = [
+    "HEALTH",
+    "ROOT",
+    "answer_asked",
+    "answer_local",
+    "answer_open",
+    "cors_lines",
+    "not_found",
+    "preflight",
+]
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -19,8 +29,6 @@ _JSON: Final = b"content-type: application/json\r\n"
 _HEALTHY: Final = b'{"status":"ok"}'
 _FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 _MAX_ASKED: Final = 64
-_GOOGLES: Final = frozenset((b"x-goog-api-key", b"x-goog-api-client"))
-"""Fields that Google's libraries send, which ask under `/v1/models` too (seen of google-genai 3.4)."""
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
@@ -44,94 +52,17 @@ def answer_open(call: "Call", endpoint: Endpoint) -> None:
 
 def answer_local(call: "Call", endpoint: Endpoint) -> None:
     """What is answered here, to a token, in the shape of the dialect that asked."""
-    fields = call.head.fields
-    if endpoint.name == "models":
-        if not _GOOGLES.isdisjoint(fields):
-            _gemini_models(call)
-        elif b"anthropic-version" in fields and call.head.path == b"/v1/models":
-            _answer(call, msgspec.json.encode(_anthropic_models(_usable(call))))
-        else:
-            answer_models(call)
-    elif endpoint.name == "gemini.models":
-        _gemini_models(call)
-    elif endpoint.name == "api.tags":
-        _answer(call, msgspec.json.encode({"models": [_tag(name) for name, _ in _usable(call)]}))
+    if endpoint.name in ("models", "gemini.models", "api.tags"):
+        _answer(call, list_models(call, endpoint))
     elif endpoint.name == "api.ps":
         _answer(call, b'{"models":[]}')
     else:
         _answer(call, msgspec.json.encode({"version": __version__}))
 
 
-def _usable(call: "Call") -> list[tuple[str, str]]:
-    assert call.grant is not None
-    return call.worker.directory.names(call.grant.allows_model)
-
-
-def _anthropic_models(models: list[tuple[str, str]]) -> dict[str, Any]:
-    """https://docs.anthropic.com/en/api/models-list (2026-11)"""
-    data = [
-        {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
-        for name, _ in models
-    ]
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return {"data": data, "has_more": False, "first_id": first, "last_id": last}
-
-
-def _gemini_models(call: "Call") -> None:
-    """https://ai.google.dev/api/models (2026-11)"""
-    wanted = unquote(call.head.path.decode()).partition("/models")[2].lstrip("/")
-    models = [
-        {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}
-        for name, _ in _usable(call)
-        if wanted in ("", name)
-    ]
-    if not wanted:
-        _answer(call, msgspec.json.encode({"models": models}))
-    elif models:
-        _answer(call, msgspec.json.encode(models[0]))
-    else:
-        raise NotFound(
-            f"The model {wanted[:256]!r} is not among those this token may use.",
-            code="model_not_found",
-            param="model",
-        )
-
-
-def _tag(name: str) -> dict[str, Any]:
-    """https://docs.ollama.com/api/tags (2026-11)"""
-    return {
-        "name": name,
-        "model": name,
-        "modified_at": "1970-01-01T00:00:00Z",
-        "size": 0,
-        "digest": "",
-        "details": {},
-    }
-
-
-def answer_models(call: "Call") -> None:
-    """`GET /v1/models` and `/v1/models/{id}`: what this token may use, in OpenAI's shape."""
-    grant, directory = call.grant, call.worker.directory
-    assert grant is not None
-    wanted = unquote(call.head.path.decode()[len("/v1/models") :].lstrip("/"))
-    if not wanted:
-        models = [_model(name, provider) for name, provider in directory.names(grant.allows_model)]
-        _answer(call, msgspec.json.encode({"object": "list", "data": models}))
-        return
-    target = directory.find(wanted) if grant.allows_model(wanted) else None
-    if target is None:
-        nearest = directory.nearest(wanted, grant.allows_model)
-        hint = f" Did you mean {', '.join(map(repr, nearest))}?" if nearest else ""
-        raise NotFound(
-            f"The model {wanted[:256]!r} is not among those this token may use.{hint}",
-            code="model_not_found",
-            param="model",
-        )
-    _answer(call, msgspec.json.encode(_model(wanted, target.provider)))
-
-
-def _model(name: str, provider: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": provider}
+def answer_asked(call: "Call", body: Body) -> None:
+    """What is answered here to a request with a body: Ollama's `/api/show`."""
+    _answer(call, show_model(call, body))
 
 
 def not_found(call: "Call") -> NotFound:

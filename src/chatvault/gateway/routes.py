@@ -49,6 +49,7 @@ _JSON: Final = {
     b"/api/generate": Endpoint("api.generate", "ollama.generate", "json", conversation=True),
     b"/api/embed": Endpoint("api.embed", "ollama.embed", "json", embedding=True),
     b"/api/embeddings": Endpoint("api.embeddings", "ollama.embeddings", "json", embedding=True),
+    b"/api/show": Endpoint("api.show", "ollama.models", "json", local=True),
     b"/v1/moderations": Endpoint("moderations", "openai.moderations", "json"),
     b"/v1/images/generations": Endpoint("images.generations", "openai.images", "json"),
     b"/v1/images/edits": Endpoint("images.edits", "openai.images", "any"),

@@ -98,7 +98,7 @@ class Worker:
             else:
                 self._old_pools.append(upstream)
         self._upstreams = kept
-        self.book = PriceBook(snapshot.prices)
+        self.book = PriceBook(snapshot.prices, models=snapshot.models)
         models = {name: (model.provider, model.model or name) for name, model in snapshot.models.items()}
         simulated = {name for name, provider in snapshot.providers.items() if provider.kind == "fake"}
         self.directory = Directory(

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from chatvault.pricing.match import Clause
+from chatvault.config.schema import ModelConfig
+from chatvault.pricing.facts import UNKNOWN, Facts, FactShelves, configured
+from chatvault.pricing.match import Clause, exact_names
 from chatvault.pricing.price import Price, Tier, make_price
 
 DATA = Path(__file__).parent / "data" / "genai.json"
@@ -88,19 +90,6 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         return -FOREVER_US, FOREVER_US
 
 
-class ModelFacts(msgspec.Struct, frozen=True):
-    """What is known of a model beside its price. What the book does not say, it does not know: output limits,
-    modalities, tools, dates."""
-
-    id: str
-    """In the book: a name that a client asks for may say more (a date, a variant)."""
-    name: str | None
-    """For people."""
-    context_window: int | None
-    """Tokens of input and output together."""
-    deprecated: bool
-
-
 class Shelf(msgspec.Struct, frozen=True, array_like=True):
     """A provider. Names it does not know are looked up in the `fallbacks`, one step far."""
 
@@ -109,6 +98,32 @@ class Shelf(msgspec.Struct, frozen=True, array_like=True):
 
     def find(self, name: str) -> Entry | None:
         return next((entry for entry in self.entries if entry.match.matches(name)), None)
+
+
+class Index:
+    """`Shelf.find`, for many names: most models are known by exact names, so that only the others before
+    them need to be tried."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._exact: dict[str, int] = {}
+        self._others: list[tuple[int, Entry]] = []
+        for place, entry in enumerate(shelf.entries):
+            names = exact_names(entry.match)
+            if names is None:
+                self._others.append((place, entry))
+            for name in names or ():
+                self._exact.setdefault(name, place)
+
+    def find(self, name: str) -> Entry | None:
+        """The first entry that takes the name."""
+        known = self._exact.get(name, len(self.shelf.entries))
+        for place, entry in self._others:
+            if place > known:
+                break
+            if entry.match.matches(name):
+                return entry
+        return self.shelf.entries[known] if known < len(self.shelf.entries) else None
 
 
 class Library(msgspec.Struct, frozen=True):
@@ -124,16 +139,25 @@ _Held = tuple[int, int, Price | None]
 class PriceBook:
     """`overrides` are configured prices by `provider/model` (or `provider/*`, for all of its models that have
     none of their own): rates in pico-dollars a unit by usage field, and `request`. They replace a whole
-    price, and hold at any time.
+    price, and hold at any time. `models` are the configured ones, by public name: what they say of a model
+    holds over what is known of it.
     """
 
     def __init__(
-        self, overrides: Mapping[str, dict[str, int]] | None = None, data: bytes | None = None
+        self,
+        overrides: Mapping[str, dict[str, int]] | None = None,
+        data: bytes | None = None,
+        *,
+        models: Mapping[str, ModelConfig] | None = None,
+        facts: bytes | None = None,
     ) -> None:
         self._library = msgspec.json.decode(data if data is not None else DATA.read_bytes(), type=Library)
         self._overrides = dict(overrides or {})
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, Index] = {}
         self._held: dict[tuple[str | None, str, str], _Held] = {}
+        self._facts = FactShelves(facts)
+        self._said = configured(models or {})
+        self._known: dict[tuple[str | None, str, str], Facts] = {}
 
     @property
     def source(self) -> str:
@@ -143,6 +167,11 @@ class PriceBook:
     def providers(self) -> tuple[str, ...]:
         """The ids of all providers it knows."""
         return tuple(self._library.providers)
+
+    @property
+    def fact_sources(self) -> tuple[str, ...]:
+        """Where facts come from that the book itself does not have."""
+        return self._facts.sources
 
     def price(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> Price | None:
         """The price of a model at a moment (microseconds since the epoch); None where it is not known.
@@ -164,24 +193,48 @@ class PriceBook:
 
     def models(self, provider_id: str | None) -> tuple[str, ...]:
         """The ids of the models that a provider is known to serve and has not retired."""
-        shelf = self._shelf(provider_id) if provider_id is not None else None
-        return tuple(entry.id for entry in shelf.entries if not entry.deprecated) if shelf is not None else ()
+        index = self._shelf(provider_id) if provider_id is not None else None
+        return tuple(entry.id for entry in index.shelf.entries if not entry.deprecated) if index else ()
 
-    def facts(self, provider_id: str | None, model: str) -> ModelFacts | None:
-        """What is known of a model of a provider, by its id in the book; None for a model it does not know."""
-        if provider_id is None or len(model) > MAX_NAME:
-            return None
-        entry = self._find(provider_id, model.lower())
+    def facts(self, provider_id: str | None, model: str, provider_name: str = "") -> Facts:
+        """What is known of a model of a provider, by the names that `price` takes. `UNKNOWN`: nothing."""
+        key = (provider_id, model, provider_name)
+        facts = self._known.get(key)
+        if facts is None:
+            if len(model) > MAX_NAME:
+                return UNKNOWN
+            facts = self._facts_of(provider_id, model.lower())
+            said = self._said.get(f"{provider_name}/{model}")
+            if said is not None:
+                facts = msgspec.structs.replace(facts, **said)
+            if len(self._known) >= MAX_CACHED:
+                self._known.clear()
+            self._known[key] = facts
+        return facts
+
+    def _facts_of(self, provider_id: str | None, name: str) -> Facts:
+        index = self._shelf(provider_id) if provider_id is not None else None
+        if provider_id is None or index is None:
+            return UNKNOWN
+        entry = self._find(provider_id, name)
+        names = (name, _dashed_date(name)) if entry is None else (name, _dashed_date(name), entry.id.lower())
+        facts = self._facts.find((provider_id, *index.shelf.fallbacks), names) or UNKNOWN
         if entry is None:
-            return None
-        return ModelFacts(entry.id, entry.name, entry.context_window, entry.deprecated)
+            return facts
+        return msgspec.structs.replace(
+            facts,
+            name=entry.name or facts.name,
+            context=max(filter(None, (entry.context_window, facts.context)), default=None),
+            deprecated=entry.deprecated or facts.deprecated,
+        )
 
     def _look_up(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> _Held:
         rates = self._overrides.get(f"{provider_name}/{model}", self._overrides.get(f"{provider_name}/*"))
         entry = self._find(provider_id, model.lower()) if provider_id is not None else None
-        window = entry.context_window if entry is not None else None
+        facts = self.facts(provider_id, model, provider_name)
+        limits = (facts.context, facts.output)
         if rates is not None:
-            price = make_price(provider_name, model, "config", rates, context_window=window)
+            price = make_price(provider_name, model, "config", rates, (), *limits)
             return -FOREVER_US, FOREVER_US, price
         if entry is None or provider_id is None:
             return -FOREVER_US, FOREVER_US, None
@@ -189,7 +242,7 @@ class PriceBook:
         start, end = entry.holds(at_us)
         if term.rates is None:
             return start, end, None
-        return start, end, make_price(provider_id, entry.id, self.source, term.rates, term.tiers, window)
+        return start, end, make_price(provider_id, entry.id, self.source, term.rates, term.tiers, *limits)
 
     def _find(self, provider_id: str, name: str) -> Entry | None:
         entry = self._match(provider_id, name)
@@ -198,17 +251,17 @@ class PriceBook:
         return entry
 
     def _match(self, provider_id: str, name: str) -> Entry | None:
-        shelf = self._shelf(provider_id)
-        if shelf is None:
+        index = self._shelf(provider_id)
+        if index is None:
             return None
-        shelves = [shelf, *filter(None, map(self._shelf, shelf.fallbacks))]
-        return next(filter(None, (shelf.find(name) for shelf in shelves)), None)
+        shelves = [index, *filter(None, map(self._shelf, index.shelf.fallbacks))]
+        return next(filter(None, (each.find(name) for each in shelves)), None)
 
-    def _shelf(self, provider_id: str) -> Shelf | None:
-        shelf = self._shelves.get(provider_id)
-        if shelf is None and (raw := self._library.providers.get(provider_id)) is not None:
-            shelf = self._shelves[provider_id] = msgspec.json.decode(raw, type=Shelf)
-        return shelf
+    def _shelf(self, provider_id: str) -> Index | None:
+        index = self._shelves.get(provider_id)
+        if index is None and (raw := self._library.providers.get(provider_id)) is not None:
+            index = self._shelves[provider_id] = Index(msgspec.json.decode(raw, type=Shelf))
+        return index
 
 
 def _dashed_date(name: str) -> str:

@@ -57,4 +57,15 @@ class AllOf(msgspec.Struct, frozen=True, array_like=True, tag="&"):
         return all(clause.matches(name) for clause in self.clauses)
 
 
+def exact_names(clause: "Clause") -> tuple[str, ...] | None:
+    """All names that a clause matches, where they can be told; None where it matches others too."""
+    if isinstance(clause, Equals):
+        return (clause.text,)
+    if isinstance(clause, AnyOf):
+        names = [exact_names(each) for each in clause.clauses]
+        told = [each for each in names if each is not None]
+        return tuple(name for each in told for name in each) if len(told) == len(names) else None
+    return None
+
+
 Clause = Equals | StartsWith | EndsWith | Contains | Regex | AnyOf | AllOf

@@ -39,6 +39,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """In ascending order of their thresholds."""
     context_window: int | None = None
     """The most tokens the model takes in, where that is known."""
+    output_limit: int | None = None
+    """The most tokens that come out of one answer, where that is known."""
     dearest_in: int = 0
     """The highest rate of an input token, tiers left aside."""
     dearest_out: int = 0
@@ -51,6 +53,7 @@ def make_price(
     rates: dict[str, int],
     tiers: tuple[Tier, ...] = (),
     context_window: int | None = None,
+    output_limit: int | None = None,
 ) -> Price:
     """A price with its version, which depends on who charges what for which model, and not on the edition of
     the source."""
@@ -64,6 +67,7 @@ def make_price(
         rates=rates,
         tiers=tiers,
         context_window=context_window,
+        output_limit=output_limit,
         dearest_in=_highest(rates, _INPUT_RATES),
         dearest_out=_highest(rates, OUTPUT_FIELDS),
     )
@@ -115,13 +119,13 @@ def upper_bound(
     `input_bytes` is the size of a request whose text is all in it: a token is at least a byte. It is None
     where the request refers to more than its bytes say (images, files, earlier responses, tools of the
     provider); then the model's context window bounds it. `max_output_tokens` is what the request allows for
-    each of its `choices`; None: the context window.
+    each of its `choices`; None: what the model can say at most, else the context window.
     """
     window = price.context_window
     if window is not None and any(start > window for _, start, _ in price.tiers):
         window = None  # a tier beyond it says that the model takes more than this
     tokens_in = input_bytes if input_bytes is not None else window
-    tokens_out = max_output_tokens if max_output_tokens is not None else window
+    tokens_out = max_output_tokens if max_output_tokens is not None else price.output_limit or window
     dearest_in, dearest_out = price.dearest_in, price.dearest_out
     if price.tiers:
         dearest_in = max(dearest_in, _in_tiers(price, _INPUT_RATES, tokens_in))

@@ -37,6 +37,10 @@ class MessagesRequest:
         bound = _decoded(_count, raw, "max_tokens", "a whole number") if raw is not None else None
         return bound if bound is not None and bound >= 0 else None
 
+    def choices(self) -> int:
+        """A request of this dialect asks for one answer."""
+        return 1
+
     def asks_usage(self) -> bool:
         """Streams of this dialect always tell it."""
         return True

@@ -31,11 +31,12 @@ class GeminiRequest:
 
     def max_output(self) -> int | None:
         """The most tokens the answer may hold, over all its candidates; None if the request sets no bound."""
-        config = self._config()
-        most = _whole(config, "maxOutputTokens")
-        if most is None or most < 0:
-            return None
-        return most * max(_whole(config, "candidateCount") or 1, 1)
+        most = _whole(self._config(), "maxOutputTokens")
+        return most * self.choices() if most is not None and most >= 0 else None
+
+    def choices(self) -> int:
+        """How many answers the request asks for."""
+        return max(_whole(self._config(), "candidateCount") or 1, 1)
 
     def asks_usage(self) -> bool:
         """Usage always comes."""

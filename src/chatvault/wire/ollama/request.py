@@ -48,6 +48,10 @@ class OllamaRequest:
             raise _invalid("options.num_predict", "a whole number")
         return most if most is not None and most >= 0 else None
 
+    def choices(self) -> int:
+        """A request of this dialect asks for one answer."""
+        return 1
+
     def asks_usage(self) -> bool:
         """Usage always comes."""
         return True

@@ -50,13 +50,15 @@ class JsonRequest:
                 bound = _whole(values[name], name)
                 if bound is not None and bound >= 0:
                     bounds.append(bound)
-        if not bounds:
-            return None
-        choices = 1
+        return max(bounds) * self.choices() if bounds else None
+
+    def choices(self) -> int:
+        """How many answers the request asks for."""
+        values, choices = self.fields.values, 1
         for name in ("n", "best_of"):
             if name in values:
                 choices = max(choices, _whole(values[name], name) or 1)
-        return max(bounds) * choices
+        return choices
 
     def asks_usage(self) -> bool:
         """Whether the client asked for the usage event itself."""
