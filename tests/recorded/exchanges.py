@@ -1,12 +1,14 @@
-"""Recorded exchanges of the dialects of a conversation, and a sample of them that is the same every time.
+"""Recorded exchanges, and a sample of them that is the same every time.
 
 They are replayed where they lie, in the folder that CHATVAULT_RECORDED names; nothing of them is part of this
 project.
 """
 
+import base64
 import gzip
 import json
 import os
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -33,6 +35,7 @@ _FILES: Final = {
     "anthropic.messages": ("anthropic.messages", "vertex.anthropic"),
     "gemini.generate": ("gemini.generate", "gemini.stream"),
 }
+_BEGIN: Final = re.compile(r"^event: (?:message_start|response\.created)$", re.MULTILINE)
 
 
 class Exchange(msgspec.Struct):
@@ -42,6 +45,25 @@ class Exchange(msgspec.Struct):
     streaming: bool | None = None
     request_body: Any = None
     response_body: str | None = None
+    response_b64: str | None = None
+    response_headers: dict[str, str] = {}
+    method: str = "POST"
+    path: str = ""
+    url: str = ""
+    fidelity: str = "wire"
+    """`wire`: the body is what was sent, to the byte; others were written again from values."""
+
+    @property
+    def raw(self) -> bytes:
+        """The answer's body as it was recorded. Some recordings hold several streams one behind the other; the first
+        of them is an answer."""
+        if self.response_b64 is not None:
+            return base64.b64decode(self.response_b64)
+        body = self.response_body or ""
+        if self.streaming:
+            begins = [match.start() for match in _BEGIN.finditer(body)]
+            body = body[: begins[1]] if len(begins) > 1 else body
+        return body.encode()
 
     @property
     def body(self) -> bytes:
@@ -59,15 +81,22 @@ class Exchange(msgspec.Struct):
 
 def exchanges(dialect: str, *, at_most: int | None = None) -> list[Exchange]:
     """`at_most`: those with the smallest digests, so that a sample stays the same as others are added."""
-    found = list(_all(dialect))
+    return sample([each for file in _FILES.get(dialect, (dialect,)) for each in of_file(file)], at_most)
+
+
+def sample(found: list[Exchange], at_most: int | None) -> list[Exchange]:
     if at_most is None or len(found) <= at_most:
         return found
-    return sorted(found, key=lambda each: blake2b(each.id.encode()).digest())[:at_most]
+    return sorted(found, key=digest)[:at_most]
 
 
-def _all(dialect: str) -> Iterator[Exchange]:
+def digest(exchange: Exchange) -> bytes:
+    """What chooses for an exchange, the same every time."""
+    return blake2b(exchange.id.encode()).digest()
+
+
+def of_file(name: str) -> Iterator[Exchange]:
     decode = msgspec.json.Decoder(Exchange).decode
-    for file in _FILES.get(dialect, (dialect,)):
-        with gzip.open(FOLDER / f"{file}.jsonl.gz") as lines:
-            for line in lines:
-                yield decode(line)
+    with gzip.open(FOLDER / f"{name}.jsonl.gz") as lines:
+        for line in lines:
+            yield decode(line)

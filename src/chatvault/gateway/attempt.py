@@ -31,6 +31,16 @@ def _in_json(endpoint: Endpoint) -> bool:
     return endpoint.conversation or endpoint.embedding or endpoint.name in JSON_ONLY
 
 
+_JSON_STREAMS: Final = frozenset((b"application/stream+json",))
+"""Types that end like JSON and are lines of it: Cohere's v1 (recorded answers, seen 2026-11)."""
+
+
+def _is_json(kind: bytes) -> bool:
+    """Whether a content type is that of one JSON document."""
+    name = kind.partition(b";")[0].strip()
+    return name == b"application/json" or (name.endswith(b"+json") and name not in _JSON_STREAMS)
+
+
 class Attempt:
     """The `Answer` of an attempt until its head is there."""
 
@@ -89,7 +99,7 @@ class Attempt:
         asked_stream = call.admitted is not None and call.admitted.stream
         if kind.startswith(_EVENTS) or (asked_stream and kind.startswith(call.speech.stream_type)):
             return StreamRelay(call)
-        json_kind = kind.startswith(b"application/json") or b"+json" in kind
+        json_kind = _is_json(kind)
         if json_kind and head.length is not None and head.length > HOLD:
             return RawRelay(call, json=True)
         endpoint = call.endpoint

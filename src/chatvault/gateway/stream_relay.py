@@ -130,8 +130,8 @@ class StreamRelay:
         call, tap = self._call, self._tap
         rest = bytes(self._splitter.partial[self._passed :]) if self._last is None else b""
         if self._splitter.partial and self._last is None:
-            shown = tap.scan(bytes(self._splitter.partial) + b"\n\n")
-            if not shown.strip():
+            ended = bytes(self._splitter.partial) + b"\n\n"
+            if tap.scan(ended) != ended:
                 rest = b""
             if not self._begun and tap.events and not self._failed_at_once():
                 self._begin()

@@ -1,5 +1,6 @@
 """Whole answers: held, checked, settled, and then shown in one piece, so that a client never sees half of
-one."""
+one. What is declared as JSON and turns out to be the events that were asked for, or too large to hold, goes on
+through the relay for it."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -7,6 +8,8 @@ from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.gateway.answers import field
 from chatvault.gateway.raw_relay import RawRelay
+from chatvault.gateway.stream_relay import StreamRelay
+from chatvault.wire.json_value import decode
 from chatvault.wire.openai.errors import error_text
 
 if TYPE_CHECKING:
@@ -15,36 +18,52 @@ if TYPE_CHECKING:
 HOLD: Final = 1 << 20
 """Bytes of an answer that are held. A larger one is shown as it comes, and a cut breaks it visibly."""
 
+_EVENTS: Final = (b"data:", b"event:", b": ")
+"""How server-sent events begin, and no JSON does."""
+_TELLING: Final = max(map(len, _EVENTS))
+
 
 class WholeRelay:
-    __slots__ = ("_call", "_head", "_parts", "_raw", "_size")
+    __slots__ = ("_call", "_head", "_other", "_parts", "_size")
 
     def __init__(self, call: "Call") -> None:
         self._call = call
         self._parts: list[bytes] = []
         self._size = 0
         self._head: Head | None = None
-        self._raw: RawRelay | None = None
+        self._other: RawRelay | StreamRelay | None = None
 
     def head(self, head: Head) -> None:
         self._head = head
 
     def body(self, data: bytes) -> None:
-        if self._raw is not None:
-            self._raw.body(data)
+        if self._other is not None:
+            self._other.body(data)
             return
         self._parts.append(data)
         self._size += len(data)
-        if self._size > HOLD and self._head is not None:
-            self._raw = raw = RawRelay(self._call, json=True)
-            raw.head(self._head)
-            parts, self._parts = self._parts, []
-            for part in parts:
-                raw.body(part)
+        if self._size > HOLD:
+            self._hand_over(RawRelay(self._call, json=True))
+        elif self._size - len(data) < _TELLING and self._begins_as_events():
+            self._hand_over(StreamRelay(self._call))
+
+    def _begins_as_events(self) -> bool:
+        head, parts = self._head, self._parts
+        assert head is not None
+        begin = parts[0] if len(parts) == 1 else b"".join(parts)
+        return head.status < 400 and begin.startswith(_EVENTS)
+
+    def _hand_over(self, other: RawRelay | StreamRelay) -> None:
+        assert self._head is not None
+        self._other = other
+        other.head(self._head)
+        parts, self._parts = self._parts, []
+        for part in parts:
+            other.body(part)
 
     def end(self) -> None:
-        if self._raw is not None:
-            self._raw.end()
+        if self._other is not None:
+            self._other.end()
             return
         head, call, parts = self._head, self._call, self._parts
         assert head is not None
@@ -82,7 +101,7 @@ class WholeRelay:
         text = error_text(body)
         call.outcome.detail = text or body[:500].decode(errors="replace")
         kind = (field(head.headers, b"content-type") or b"").lower()
-        if b"json" not in kind and text is None:
+        if text is None and (b"json" not in kind or not _is_json(body)):
             error = UpstreamError(
                 f"The provider '{call.provider_name}' answered {head.status} without saying why in JSON.",
                 code="upstream_status",
@@ -95,4 +114,15 @@ class WholeRelay:
         call.finish_whole(head, body)
 
     def fault(self, fault: Fault) -> None:
-        self._call.attempt_failed(fault)
+        if self._other is not None:
+            self._other.fault(fault)
+        else:
+            self._call.attempt_failed(fault)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        decode(body)
+    except ValueError:
+        return False
+    return True
