@@ -200,8 +200,15 @@ async def test_a_worker_loads_no_framework_no_database_and_no_cryptography(begin
         assert (await client.post("/chat/completions", json=chat("sim/echo"))).status_code == 200
     loaded = Path(f"/proc/{gateway.family()['worker0']}/maps").read_text()
     assert "uvloop" in loaded
-    assert "httptools" in loaded
-    for module in ("pydantic_core", "sqlalchemy", "_sqlite3", "cryptography", "_yaml", "greenlet"):
+    for module in (
+        "httptools",
+        "pydantic_core",
+        "sqlalchemy",
+        "_sqlite3",
+        "cryptography",
+        "_yaml",
+        "greenlet",
+    ):
         assert module not in loaded
 
 

@@ -90,6 +90,38 @@ def test_patched_changes_what_it_names_and_not_a_byte_more(
     assert restored == body
 
 
+PLAIN_KEYS = st.sampled_from(
+    [*sorted(DECIDED), "messages", "x", "model2", "a_b", "Model3", "a b", 'a"b', "\\\\"]
+)
+
+
+@given(
+    st.lists(st.tuples(PLAIN_KEYS, VALUE), max_size=5),
+    st.sampled_from([(", ", ": "), (",", ":")]),
+    st.data(),
+)
+def test_bodies_as_clients_write_them_are_read_and_patched_as_all_others(
+    members: list[tuple[str, object]], spacing: tuple[str, str], data: st.DataObject
+) -> None:
+    """Keys may occur twice here, and one border may be spaced otherwise than the rest."""
+    comma, colon = spacing
+    texts = [f"{json.dumps(key)}{colon}{json.dumps(value, separators=spacing)}" for key, value in members]
+    odd = data.draw(st.sampled_from([comma, ",", ", ", " , "]))
+    text = "{" + odd.join((comma.join(texts[:2]), *texts[2:]) if texts else ()) + "}"
+    names = [key for key, _ in members]
+    if len(set(names)) != len(names):
+        with pytest.raises(ClientError) as caught:
+            scan(text.encode(), DECIDED)
+        assert caught.value.code == "duplicate_field"
+        return
+    fields = scan(text.encode(), DECIDED)
+    assert {name: json.loads(bytes(raw)) for name, raw in fields.values.items()} == dict(members)
+    for name in names:
+        start, end = fields.spans[name]
+        patched = joined(fields, {name: b'"new"'})
+        assert patched == text.encode()[:start] + b'"new"' + text.encode()[end:]
+
+
 def test_a_large_body_is_sliced_and_not_copied() -> None:
     body = b'{"a": "%s", "model": "x", "b": 1}' % (b"y" * 100_000)
     parts = scan(body, DECIDED).patched({"model": b'"z"', "stream": b"true"})

@@ -219,7 +219,8 @@ class ClientConnection(asyncio.Protocol):
             return
         chunked = self._chunked
         if chunked is not None:
-            for part in chunked.feed(data):
+            part = chunked.feed(data)
+            if part:
                 intake.part(part)
             whole, rest = chunked.done, chunked.rest
         elif len(data) < self._left:

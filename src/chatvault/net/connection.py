@@ -11,30 +11,20 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-import httptools
-
-from chatvault.core.seam import Answer, Fault, FaultCode, Head, Header, Request
+from chatvault.core.errors import ClientError
+from chatvault.core.seam import Answer, Fault, FaultCode, Head, Request
+from chatvault.wire.chunked import ChunkedBody
+from chatvault.wire.http_answer import BEGINNING, AnswerHead, BadAnswer, parse_answer
 
 if TYPE_CHECKING:
     from chatvault.net.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_NO_BODY: Final = frozenset((204, 304))
-_MAX_OVERHEAD: Final = 256 << 10
-"""Bytes that may come without a byte of a body among them: heads, interim answers, trailers, chunk extensions."""
-_PROTOCOL: Final = b"HTTP/1."
+_MAX_HEAD: Final = 256 << 10
+"""Bytes of the answer's head, and of the interim ones before it."""
 _JOIN: Final = 64 << 10
 """A body up to this size is copied behind its head and sent in one write."""
-
-
-class _Refused(Exception):
-    """What llhttp lets through and we don't. Raised in a callback of the parser, caught around it."""
-
-    def __init__(self, code: FaultCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
 
 
 class LiveExchange:
@@ -49,6 +39,7 @@ class LiveExchange:
         "answer",
         "connection",
         "dialled",
+        "head_only",
         "over",
         "paused",
         "quiet",
@@ -64,6 +55,7 @@ class LiveExchange:
         self.request = request
         self.answer = answer
         self._first = answer
+        self.head_only = request.method == b"HEAD"
         self.writable = writable
         self.started = now
         self.connection: UpstreamConnection | None = None
@@ -140,20 +132,15 @@ class UpstreamConnection(asyncio.Protocol):
     """`served` counts the answers it has given in full."""
 
     __slots__ = (
-        "_bodily",
-        "_complete",
-        "_eof_body",
+        "_ahead",
+        "_chunked",
         "_exchange",
-        "_headers",
-        "_informational",
-        "_keep",
-        "_opening",
-        "_overhead",
-        "_parser",
+        "_head",
+        "_heads",
+        "_left",
         "_pool",
         "_reading",
         "_sent",
-        "_told",
         "_transport",
         "_writable",
         "flowing",
@@ -166,8 +153,6 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
         self._exchange: LiveExchange | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: list[Header] = []
         self._reset()
         self._reading = self._writable = True
         self.served = 0
@@ -175,10 +160,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.lost = False
 
     def _reset(self) -> None:
-        self._bodily = self._complete = self._eof_body = self._informational = self._keep = False
-        self._sent = self._told = self.received = self.flowing = False
-        self._opening = b""
-        self._overhead = 0
+        self._head: AnswerHead | None = None
+        self._chunked: ChunkedBody | None = None
+        self._left: int | None = None
+        """Bytes of the body that are still to come; None while that is not known."""
+        self._ahead = b""
+        """What there is of the head."""
+        self._heads = 0
+        self._sent = self.received = self.flowing = False
 
     @property
     def usable(self) -> bool:
@@ -262,128 +251,115 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self.abandon()
             return
-        self.received = True
-        self._bodily = False
         try:
-            if len(self._opening) < len(_PROTOCOL):
-                self._check_opening(data)
-            self._parser.feed_data(data)
-        except _Refused as refused:
-            exchange.fail(refused.code, refused.detail)
-        except httptools.HttpParserCallbackError as error:
-            self._callback_failed(exchange, error)
-        except httptools.HttpParserUpgrade:
-            exchange.fail("protocol_error", "the provider switched protocols")
-        except httptools.HttpParserError as error:
-            code: FaultCode = "surplus" if self._complete else "protocol_error"
-            exchange.fail(code, f"{type(error).__name__}: {error}")
-        else:
-            if self._complete:
-                self._finish()
-            elif self._bodily:
-                exchange.active = True
-                self._overhead = 0
+            if self._head is None:
+                self._read_head(exchange, data)
             else:
-                self._overhead += len(data)
-                if self._overhead > _MAX_OVERHEAD:
-                    exchange.fail("protocol_error", "the answer's head or trailer is too large")
-
-    def _check_opening(self, data: bytes) -> None:
-        """An answer begins with its status line; llhttp would skip empty lines, and take other protocols' names."""
-        if not self._opening and data.startswith(_PROTOCOL):
-            self._opening = _PROTOCOL
-            return
-        self._opening += data[: len(_PROTOCOL) - len(self._opening)]
-        if not _PROTOCOL.startswith(self._opening):
-            raise _Refused("protocol_error", f"the answer does not begin as HTTP/1 does: {data[:40]!r}")
-
-    def _callback_failed(self, exchange: LiveExchange, error: httptools.HttpParserCallbackError) -> None:
-        cause = error.__context__
-        if isinstance(cause, _Refused):
-            exchange.fail(cause.code, cause.detail)
-            return
-        # Whoever hears the answer failed at it: the call has to end all the same, and the log says why.
-        log.error("an answer could not be passed on", exc_info=cause or error)
-        exchange.fail("internal", f"{type(cause).__name__}")
+                self._read_body(exchange, data)
+        except BadAnswer as error:
+            exchange.fail("protocol_error", error.detail)
+        except ClientError:
+            exchange.fail("protocol_error", "the answer's chunks are malformed")
+        except Exception as error:
+            # Whoever hears the answer failed at it: the call has to end all the same, and the log says why.
+            log.exception("an answer could not be passed on")
+            exchange.fail("internal", type(error).__name__)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
         exchange = self._exchange
         if exchange is None:
             return
-        if self._eof_body and error is None:
-            self._finish()
+        head = self._head
+        if error is None and head is not None and head.length is None and not head.chunked:
+            self._finish(exchange)  # a body that ends with its connection
         elif not self.received and self.served:
             exchange.fail("stale_connection", "a kept-alive connection was closed before it answered")
         else:
             exchange.fail(
-                "cut" if self._told else "reset",
+                "cut" if head is not None else "reset",
                 str(error) if error else "the provider closed the connection",
             )
 
-    # --- what the parser tells
+    # --- what is in the bytes
 
-    def on_message_begin(self) -> None:
-        if self._complete:
-            raise _Refused("surplus", "bytes after the end of the answer")
-        self._headers = []
+    def _read_head(self, exchange: LiveExchange, data: bytes) -> None:
+        self.received = True
+        if self._ahead:
+            data, self._ahead = self._ahead + data, b""
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._keep_ahead(data)
+                return
+            self._heads += end
+            if self._heads > _MAX_HEAD:
+                raise BadAnswer("the answer's head is too large")
+            head = parse_answer(data[:end])
+            data = data[end:]
+            if head.status >= 200:
+                break
+        if exchange.head_only:
+            head = AnswerHead(head.status, head.headers, 0, chunked=False, keep_alive=False)
+        self._head = head
+        self._left = length = head.length
+        if head.chunked:
+            self._chunked = ChunkedBody()
+        exchange.answer.head(Head(head.status, head.headers, length))
+        if self._exchange is exchange and (data or length == 0):
+            self._read_body(exchange, data)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._told:  # a trailer is dropped: it says nothing that may change a head
-            self._headers.append((name.lower(), value.rstrip(b" \t")))
+    def _keep_ahead(self, data: bytes) -> None:
+        """A part of a head, or nothing. What cannot become one is not waited for."""
+        if not BEGINNING.startswith(data[: len(BEGINNING)]) or b"\n\n" in data:
+            raise BadAnswer(f"the answer does not begin as HTTP/1 does: {data[:40]!r}")
+        if self._heads + len(data) > _MAX_HEAD:
+            raise BadAnswer("the answer's head is too large")
+        self._ahead = data
 
-    def on_headers_complete(self) -> None:
-        exchange, parser = self._exchange, self._parser
-        if exchange is None:
+    def _read_body(self, exchange: LiveExchange, data: bytes) -> None:
+        exchange.active = True
+        chunked, left = self._chunked, self._left
+        if chunked is not None:
+            one = chunked.one(data)
+            if one is not None:
+                self.flowing = True
+                exchange.answer.body(one)
+                return
+            for part in chunked.parts(data):
+                self.flowing = True
+                exchange.answer.body(part)
+                if self._exchange is not exchange:
+                    return
+            if not chunked.done:
+                return
+            surplus = chunked.rest
+        elif left is None:
+            self.flowing = True
+            exchange.answer.body(data)
             return
-        status = parser.get_status_code()
-        if status == 101 or not 100 <= status < 600 or parser.get_http_version() not in ("1.1", "1.0"):
-            raise _Refused("protocol_error", f"status {status} under HTTP/{parser.get_http_version()}")
-        length, chunked = _framing(self._headers)
-        if status < 200:
-            if length or chunked:
-                raise _Refused("protocol_error", "an interim answer with a body")
-            self._informational = True
-            return
-        head_only = exchange.request.method == b"HEAD"
-        bodiless = head_only or status in _NO_BODY
-        self._eof_body = length is None and not chunked and not bodiless
-        self._told = True
-        self._complete = head_only
-        exchange.answer.head(Head(status, self._headers, 0 if bodiless else length))
-
-    def on_body(self, data: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if self._complete:
-            raise _Refused("surplus", "a body behind the answer to HEAD")
-        self.flowing = self._bodily = True
-        exchange.answer.body(data)
-
-    def on_message_complete(self) -> None:
-        if self._informational:
-            self._informational = False
-            self._headers = []
         else:
-            self._complete = True
-            self._keep = self._parser.should_keep_alive()  # llhttp forgets it with the message's end
-
-    def _finish(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is None:
+            surplus = data[left:] if len(data) > left else b""
+            part = data[:left] if surplus else data
+            self._left = left = left - len(part)
+            if part:
+                self.flowing = True
+                exchange.answer.body(part)
+            if left:
+                return
+        if self._exchange is not exchange:
             return
+        if surplus:
+            exchange.fail("surplus", "bytes after the end of the answer")
+        else:
+            self._finish(exchange)
+
+    def _finish(self, exchange: LiveExchange) -> None:
+        self._exchange = exchange.connection = None
         exchange.over = True
-        exchange.connection = None
         self.served += 1
-        keep = (
-            self._sent
-            and not self._eof_body
-            and not self.lost
-            and exchange.request.method != b"HEAD"
-            and self._keep
-        )
-        if keep:
+        keep = self._sent and not self.lost and self._head is not None and self._head.keep_alive
+        if keep and not self._reading:
             self.resume_reading()
         self._pool.release(self, exchange, keep=keep)
         try:
@@ -392,16 +368,3 @@ class UpstreamConnection(asyncio.Protocol):
             log.exception("a call failed at the end of its answer")
             exchange.over = False
             exchange.fail("internal", type(error).__name__)
-
-
-def _framing(headers: list[Header]) -> tuple[int | None, bool]:
-    """The announced length, and whether the body is chunked. llhttp has refused what contradicts itself."""
-    length, chunked = None, False
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
-                raise _Refused("protocol_error", f"transfer-encoding {value[:40]!r}")
-            chunked = True
-    return length, chunked

@@ -32,24 +32,42 @@ _STAND_IN: Final = rb"\\ue\1"
 class Fields:
     """The fields of one JSON object, and where their values lie in `body`."""
 
-    __slots__ = ("body", "spans", "values")
+    __slots__ = ("_laid", "_spans", "body", "values")
 
-    def __init__(self, body: Body, values: dict[str, Raw], spans: dict[str, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        body: Body,
+        values: dict[str, Raw],
+        laid: list[bytes | Raw] | None = None,
+        spans: dict[str, tuple[int, int]] | None = None,
+    ) -> None:
+        """`laid` are the pieces that `body` is made of: what stands before a value and the value, in turn. Where it
+        was not taken apart so, `spans` say where the values lie."""
         self.body = body
         self.values = values
-        self.spans = spans
+        self._laid = laid
+        self._spans = spans
+
+    @property
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Where each value lies, [from, until)."""
+        if self._spans is None:
+            self._spans = _spans(self.body, self.values)
+        return self._spans
 
     def patched(self, changes: dict[str, bytes]) -> bytes | list[bytes | memoryview]:
         """`body` with each named field's value replaced, or the field added in front where there was none.
 
         A large body comes back in slices, so that it is not copied.
         """
-        body, spans = self.body, self.spans
-        if len(changes) == 1 and isinstance(body, bytes) and len(body) <= COPIED:
+        laid = self._laid
+        if laid is not None and len(changes) == 1:
             ((name, value),) = changes.items()
-            if name in spans:
-                start, end = spans[name]
-                return body[:start] + value + body[end:]
+            if name in self.values:
+                pieces = laid.copy()
+                pieces[2 * [*self.values].index(name) + 1] = value
+                return b"".join(pieces)
+        body, spans = self.body, self.spans
         source = body if isinstance(body, bytes) and len(body) <= COPIED else memoryview(body)
         parts, done = list[bytes | memoryview](), 0
         new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
@@ -66,6 +84,54 @@ class Fields:
         return b"".join(parts) if source is body else parts
 
 
+class _Leads(dict[str, bytes]):
+    """What stands before a value, by its key, the way most clients write it: bounded, and only for keys that are
+    written in one way, lower-case letters, digits and `_`."""
+
+    def __init__(self, comma: bytes, colon: bytes) -> None:
+        super().__init__()
+        self._comma = comma
+        self._colon = colon
+
+    def __missing__(self, name: str) -> bytes:
+        if _PLAIN_KEY.fullmatch(name) is None:
+            raise KeyError(name)
+        lead = b'%b"%b"%b' % (self._comma, name.encode(), self._colon)
+        if len(self) < _MOST_LEADS:
+            self[name] = lead
+        return lead
+
+    def first(self, lead: bytes | Raw) -> bytes:
+        """The lead of an object's first key."""
+        return b"{%b" % bytes(lead)[len(self._comma) :]
+
+
+_PLAIN_KEY: Final = re.compile(r"[a-z0-9_]{1,64}")
+_MOST_LEADS: Final = 512
+_WIDE: Final = _Leads(b", ", b": ")
+_TIGHT: Final = _Leads(b",", b":")
+
+
+def _laid_out(body: bytes, values: dict[str, Raw]) -> list[bytes | Raw] | None:
+    """The pieces that `body` is made of, where it is written as most clients write; None where it is not.
+
+    Made again of the keys and values that the decoder found, each once, the body is the same byte for byte: so it
+    holds each key once, and these are their places.
+    """
+    leads = _WIDE if body.startswith(b'": ', body.find(b'"', 2)) else _TIGHT
+    pieces: list[bytes | Raw] = []
+    try:
+        for name, raw in values.items():
+            pieces += (leads[name], raw)
+    except KeyError:
+        return None
+    if not pieces:
+        return None
+    pieces[0] = leads.first(pieces[0])
+    pieces.append(b"}")
+    return pieces if b"".join(pieces) == body else None
+
+
 def scan(body: Body, decided: frozenset[str]) -> Fields:
     """The top-level fields of `body`. `decided` are the lower-case names that we act on.
 
@@ -73,13 +139,17 @@ def scan(body: Body, decided: frozenset[str]) -> Fields:
     collide.
     """
     text, values = _values(body)
+    if text is body and isinstance(body, bytes) and len(body) <= COPIED:
+        laid = _laid_out(body, values)
+        if laid is not None:
+            return Fields(body, values, laid)
     names = "".join(values)
     if not (names.isascii() and names.islower()):
         _refuse_other_case(values, decided)
     spans = _spans(text, values)
     if text is not body:
         values = {name: Raw(body[start:end]) for name, (start, end) in spans.items()}
-    return Fields(body, values, spans)
+    return Fields(body, values, spans=spans)
 
 
 def without_surrogates(text: Body) -> bytes | None:

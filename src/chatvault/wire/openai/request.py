@@ -24,6 +24,10 @@ DECIDED: Final = frozenset(
 )
 """The top-level keys that decide where a call goes, how it is relayed, and what it may cost."""
 
+_BOUNDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_CHOICES: Final = ("n", "best_of")
+_ABOUT: Final = ("metadata", "user", "safety_identifier")
+"""What a client says about itself."""
 T = TypeVar("T")
 _text: Callable[[Raw], str] = msgspec.json.Decoder(str).decode
 _truth: Callable[[Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
@@ -44,18 +48,18 @@ class JsonRequest:
         """The most tokens the answer may hold, over all its choices; None if the request sets no bound (a
         negative one is none either: llama.cpp and others read it so).
         """
-        values, bounds = self.fields.values, []
-        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+        values, most = self.fields.values, -1
+        for name in _BOUNDS:
             if name in values:
                 bound = _whole(values[name], name)
-                if bound is not None and bound >= 0:
-                    bounds.append(bound)
-        return max(bounds) * self.choices() if bounds else None
+                if bound is not None and bound > most:
+                    most = bound
+        return most * self.choices() if most >= 0 else None
 
     def choices(self) -> int:
         """How many answers the request asks for."""
         values, choices = self.fields.values, 1
-        for name in ("n", "best_of"):
+        for name in _CHOICES:
             if name in values:
                 choices = max(choices, _whole(values[name], name) or 1)
         return choices
@@ -85,8 +89,10 @@ class JsonRequest:
         """What the client said about itself: `metadata`, `user`, `safety_identifier`. Empty if it said
         nothing.
         """
-        values, found = self.fields.values, {}
-        for name in ("metadata", "user", "safety_identifier"):
+        values, found = self.fields.values, dict[str, object]()
+        if values.keys().isdisjoint(_ABOUT):
+            return found
+        for name in _ABOUT:
             if name in values:
                 try:
                     found[name] = msgspec.json.decode(values[name])
@@ -114,6 +120,8 @@ def _decoded(decode: Callable[[Raw], T], raw: Raw, name: str, kind: str) -> T:
 def _whole(raw: Raw, name: str) -> int | None:
     """A whole number, which may be written as a float."""
     value = _decoded(_count, raw, name, "a whole number")
+    if type(value) is int:
+        return value
     if value is not None and value != int(value):
         raise ClientError(f"The field '{name}' must be a whole number.", code="invalid_field", param=name)
     return int(value) if value is not None else None
