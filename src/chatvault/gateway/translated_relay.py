@@ -19,6 +19,7 @@ from chatvault.wire.hub.events import (
     Failed,
     Finished,
     PartBegun,
+    PartEnded,
     Pinged,
     TextDelta,
     UsageTold,
@@ -33,6 +34,8 @@ _MOST_HELD: Final = 64 << 20
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _JSON: Final = (b"content-type", b"application/json")
+_PLAIN: Final = (TextDelta, ArgumentsDelta)
+_BORDERS: Final = (PartBegun, PartEnded)
 _REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-control"))
 
 
@@ -47,24 +50,33 @@ class Told:
         self.events = self.plain = self.plain_size = 0
         self.last = b""
 
-    def learn(self, events: list[AnyEvent]) -> None:
-        facts = self.facts
+    def learn(self, events: list[AnyEvent]) -> Failed | None:
+        """The error that is among the events, if there is one."""
+        self.events += len(events)
+        failed = None
         for event in events:
-            self.events += 1
-            if isinstance(event, TextDelta | ArgumentsDelta):
+            if isinstance(event, _PLAIN):
                 self.plain += 1
                 self.plain_size += len(event.text)
-            elif isinstance(event, UsageTold):
-                facts.usage = event.usage
-            elif isinstance(event, Begun):
-                facts.model = event.model or facts.model
-            elif isinstance(event, Finished):
-                facts.finish = event.said or event.reason
-                self.ended = True
-            elif isinstance(event, Ended):
-                self.done = True
-            elif isinstance(event, Failed):
-                facts.error = event.message
+            elif not isinstance(event, _BORDERS):
+                failed = failed or self._other(event)
+        return failed
+
+    def _other(self, event: AnyEvent) -> Failed | None:
+        facts = self.facts
+        if isinstance(event, UsageTold):
+            facts.usage = event.usage
+        elif isinstance(event, Begun):
+            facts.model = event.model or facts.model
+        elif isinstance(event, Finished):
+            facts.finish = event.said or event.reason
+            self.ended = True
+        elif isinstance(event, Ended):
+            self.done = True
+        elif isinstance(event, Failed):
+            facts.error = event.message
+            return event
+        return None
 
     def scan(self, whole: bytes) -> bytes:
         return whole
@@ -125,16 +137,16 @@ class TranslatedRelay:
         if not events:
             return
         call, told, writer = self._call, self._told, self._writer
-        told.learn(events)
-        failed = next((event for event in events if isinstance(event, Failed)), None)
+        failed = told.learn(events)
         if failed is not None:
             self._failed(failed, events[: events.index(failed)])
             return
         assert writer is not None
         out = writer.feed(events)
-        if not self._begun and all(isinstance(event, Pinged) for event in events):
-            return
-        self._begin()
+        if not self._begun:
+            if all(isinstance(event, Pinged) for event in events):
+                return
+            self._begin()
         if told.done:
             self._last = out
             self._timer = call.worker.loop.call_later(_PATIENCE, self._end_without_end)
@@ -208,7 +220,7 @@ class TranslatedRelay:
     def _whole(self) -> None:
         call, translation, head = self._call, self._translation, self._head
         assert head is not None
-        body = b"".join(self._parts)
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         call.first_byte()
         if head.status >= 400:
             refusal = translation.answering.read_error(head.status, body)
@@ -220,11 +232,10 @@ class TranslatedRelay:
         except ValueError as error:
             self._not_its_dialect(f"{error}; it began: {body[:200].decode(errors='replace')}")
             return
-        self._told.learn(events)
-        for event in events:
-            if isinstance(event, Failed):
-                self._failed(event, [])
-                return
+        failed = self._told.learn(events)
+        if failed is not None:
+            self._failed(failed, [])
+            return
         if not self._told.done:
             self._finish()
             return

@@ -1,6 +1,7 @@
 """A call that is answered in another dialect than it was asked in: through the hub, with a list of what was
 dropped."""
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -60,8 +61,12 @@ def _for_provider(
     """The dialect with the provider's quirks."""
     if not isinstance(dialect, ChatDialect):
         return dialect
-    router = provider.kind == "openrouter"
-    return ChatDialect(ChatQuirks(stream_usage=provider.stream_usage, caches=router, top_k=router))
+    return _chat(provider.stream_usage, provider.kind == "openrouter")
+
+
+@lru_cache(maxsize=4)
+def _chat(stream_usage: bool, router: bool) -> ChatDialect:
+    return ChatDialect(ChatQuirks(stream_usage=stream_usage, caches=router, top_k=router))
 
 
 def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
@@ -69,11 +74,13 @@ def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | Non
     there is none that the client's can be translated to."""
     if not provider.dialects or _FORMS.get(asked.dialect, asked.dialect) in provider.dialects:
         return asked
-    spoken = (SPEECHES.get(dialect) for dialect in provider.dialects)
-    found = next((speech for speech in spoken if speech is not None and _related(asked, speech)), None)
-    if found is None and asked.embedding is not None and asked.family in (provider.faces or ("openai",)):
+    for dialect in provider.dialects:
+        speech = SPEECHES.get(dialect)
+        if speech is not None and _related(asked, speech):
+            return speech
+    if asked.embedding is not None and asked.family in (provider.faces or ("openai",)):
         return asked  # it may have them, though its documents do not say so
-    return found
+    return None
 
 
 def _related(one: Speech, other: Speech) -> bool:
@@ -99,16 +106,9 @@ def translate(
     reader, writer = asked.hub, _for_provider(answering.hub, provider)
     assert reader is not None
     assert writer is not None
-    said = reader.read_request(bytes(body), model=public, stream=stream)
-    for field in _STATEFUL:
-        if field in said.extra and bytes(said.extra[field]) not in _UNSET:
-            raise ClientError(
-                f"The field '{field}' refers to what is kept at a provider that speaks {asked.dialect}, and this one "
-                f"speaks {answering.dialect}. Send the whole conversation instead.",
-                code="cannot_carry",
-                param=field,
-            )
-    conversation = msgspec.structs.replace(said, model=target)
+    conversation = reader.read_request(bytes(body), model=target, stream=stream)
+    if conversation.extra:
+        _refuse_references(asked, answering, conversation.extra)
     dropped = Dropped()
     written = writer.write_request(conversation, dropped)
     if strict:
@@ -122,6 +122,17 @@ def translate(
         body=written,
         dropped=dropped.paths,
     )
+
+
+def _refuse_references(asked: Speech, answering: Speech, extra: dict[str, msgspec.Raw]) -> None:
+    for field in _STATEFUL:
+        if field in extra and bytes(extra[field]) not in _UNSET:
+            raise ClientError(
+                f"The field '{field}' refers to what is kept at a provider that speaks {asked.dialect}, and this one "
+                f"speaks {answering.dialect}. Send the whole conversation instead.",
+                code="cannot_carry",
+                param=field,
+            )
 
 
 def refuse_losses(answering: Speech, dropped: Dropped) -> None:

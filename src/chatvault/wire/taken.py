@@ -2,7 +2,8 @@
 A member of another kind is refused by its path.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -56,6 +57,22 @@ def take_object(rest: Values, name: str, path: str = "") -> Values | None:
     if value is not None and not isinstance(value, dict):
         raise refused(path + name, "an object")
     return value
+
+
+Table = Mapping[str, tuple[str, Callable[[Values, str], object]]]
+"""By a member's name: the hub's name of it, and what takes it out."""
+
+
+def take_known(rest: Values, table: Table) -> dict[str, Any]:
+    """The members that the table knows and that say something, by the hub's names: of many that there could
+    be a request has few."""
+    found: dict[str, Any] = {}
+    for name in [each for each in rest if each in table]:
+        field, take = table[name]
+        value = take(rest, name)
+        if value is not None:
+            found[field] = value
+    return found
 
 
 def unread(rest: Mapping[str, object]) -> dict[str, msgspec.Raw] | None:

@@ -137,6 +137,14 @@ class BlockWriter:
         return out
 
 
+def plain_block(part: AnyPart) -> Block | None:
+    """The block of a text that says nothing but itself, as nearly all parts do; None for any other part. The
+    same as `BlockWriter.block` gives."""
+    if type(part) is Text and part.text and part.cache is None and not part.extra and not part.citations:
+        return {"type": "text", "text": part.text}
+    return None
+
+
 def _own_source(part: Media) -> Values:
     """As it came."""
     out: Values = {}
@@ -183,12 +191,9 @@ def _text_source(part: Media) -> Values | None:
 
 def shortened(content: list[Block]) -> object:
     """One plain text is written as a string, which says the same."""
+    if len(content) != 1:
+        return content
     only = content[0]
-    if (
-        len(content) == 1
-        and isinstance(only, dict)
-        and only.keys() == {"type", "text"}
-        and only["type"] == "text"
-    ):
+    if isinstance(only, dict) and len(only) == 2 and "text" in only and only.get("type") == "text":
         return only["text"]
     return content

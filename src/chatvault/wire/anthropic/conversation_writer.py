@@ -16,7 +16,6 @@ from chatvault.wire.json_value import Values, encode, object_of, put
 
 _INSIDE: Final = frozenset(("thinking", "output_config", "output_format", "metadata", "tool_choice"))
 """Objects of which the hub knows a part, and the reader kept the rest by its path."""
-_NOT_HERE: Final = ("seed", "logprobs", "top_logprobs", "metadata", "verbosity")
 
 
 def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
@@ -29,7 +28,24 @@ def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
     else:
         turns = Turns(conversation, facts, dropped)
         put(out, system=turns.system or None, messages=turns.messages)
-    tools = write_tools(conversation, facts, dropped)
+    thinking = _tools(conversation, facts, out, dropped)
+    if conversation.max_output is not None:
+        out["max_tokens"] = conversation.max_output
+    else:
+        out["max_tokens"] = facts.max_output + thinking.budget
+    _sampling(conversation, out, thinking, dropped)
+    _rest(conversation, out, dropped)
+    if conversation.extra:
+        _extra(conversation, out, dropped)
+    if conversation.stream:
+        out["stream"] = True
+    return encode(out)
+
+
+def _tools(conversation: Conversation, facts: ModelFacts, out: Values, dropped: Dropped) -> Thinking:
+    """Tools, thinking and the form of the answer, each of which bounds what the others may be."""
+    own = conversation.origin == ME
+    tools = write_tools(conversation, facts, dropped) if conversation.tools else []
     choice = write_choice(conversation, tools=bool(tools), dropped=dropped)
     forced = choice is not None and choice["type"] in ("any", "tool")
     thinking = write_thinking(conversation, facts, forced=forced, dropped=dropped)
@@ -38,20 +54,14 @@ def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
         choice = _answered(choice, answer, tools=bool(tools), thinking=thinking.on)
         tools.append(answer.tool)
     put(out, tools=tools or None, tool_choice=choice, thinking=thinking.config)
+    if own and "output_format" in conversation.said:
+        form = None
+        out["output_format"] = conversation.said["output_format"]
     config: Values = {}
     put(config, effort=thinking.effort, format=form)
-    if own and "output_format" in conversation.said:
-        config.pop("format", None)
-        out["output_format"] = conversation.said["output_format"]
-    put(out, output_config=config or None)
-    if conversation.max_output is not None:
-        out["max_tokens"] = conversation.max_output
-    else:
-        out["max_tokens"] = facts.max_output + thinking.budget
-    _sampling(conversation, out, thinking, dropped)
-    _rest(conversation, out, dropped)
-    put(out, stream=True if conversation.stream else None)
-    return encode(out)
+    if config:
+        out["output_config"] = config
+    return thinking
 
 
 def _form(
@@ -119,13 +129,16 @@ def _sampling(conversation: Conversation, out: Values, thinking: Thinking, dropp
         if top_p != 1:
             dropped.add(field_path(origin, "top_p"))
         top_p = None
-    stop = [each for each in conversation.stop if each.strip()]
-    if len(stop) != len(conversation.stop):
-        dropped.add(field_path(origin, "stop"))  # blanks alone are refused here
-    put(out, temperature=temperature, top_p=top_p, top_k=top_k, stop_sequences=stop or None)
+    put(out, temperature=temperature, top_p=top_p, top_k=top_k)
+    if conversation.stop:
+        stop = [each for each in conversation.stop if each.strip()]
+        if len(stop) != len(conversation.stop):
+            dropped.add(field_path(origin, "stop"))  # blanks alone are refused here
+        put(out, stop_sequences=stop or None)
 
 
 def _rest(conversation: Conversation, out: Values, dropped: Dropped) -> None:
+    """What this dialect has in another place, or not at all."""
     origin = conversation.origin
     if conversation.user is not None:
         out["metadata"] = {"user_id": conversation.user}
@@ -135,18 +148,28 @@ def _rest(conversation: Conversation, out: Values, dropped: Dropped) -> None:
             out["service_tier"] = TIERS_WRITTEN[tier]
         else:
             dropped.add(field_path(origin, "service_tier"))
-    for name in _NOT_HERE:
-        if getattr(conversation, name) not in (None, False):
+    for name, value in (
+        ("seed", conversation.seed),
+        ("logprobs", conversation.logprobs),
+        ("top_logprobs", conversation.top_logprobs),
+        ("metadata", conversation.metadata),
+        ("verbosity", conversation.verbosity),
+    ):
+        if value is not None and value is not False:
             dropped.add(field_path(origin, name))
-    for name in ("presence_penalty", "frequency_penalty"):
-        if getattr(conversation, name):
-            dropped.add(field_path(origin, name))
+    if conversation.presence_penalty:
+        dropped.add(field_path(origin, "presence_penalty"))
+    if conversation.frequency_penalty:
+        dropped.add(field_path(origin, "frequency_penalty"))
     if conversation.choices is not None and conversation.choices > 1:
         dropped.add(field_path(origin, "choices"))
-    if any(modality != "text" for modality in conversation.modalities):
+    if conversation.modalities and any(modality != "text" for modality in conversation.modalities):
         dropped.add(field_path(origin, "modalities"))
+
+
+def _extra(conversation: Conversation, out: Values, dropped: Dropped) -> None:
     for path, value in conversation.extra.items():
-        if origin != ME:
+        if conversation.origin != ME:
             dropped.add(path)
             continue
         head, _, name = path.partition(".")

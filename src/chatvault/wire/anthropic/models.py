@@ -11,6 +11,7 @@ https://platform.claude.com/docs/en/about-claude/models/overview, seen 2026-11:
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -39,6 +40,14 @@ def model_facts(model: str) -> ModelFacts:
     """By the name alone, with whatever prefix and suffix a cloud gives it."""
     if "claude" not in model:
         return _STRANGER
+    return _remembered(model) if len(model) <= _REMEMBERED else _claude(model)
+
+
+_REMEMBERED: Final = 256
+"""Characters of a name whose facts may be kept; a client's can be as long as its body."""
+
+
+def _claude(model: str) -> ModelFacts:
     found = _VERSION.search(model)
     if found is None:
         return _NEWEST
@@ -50,3 +59,6 @@ def model_facts(model: str) -> ModelFacts:
         found[1] == "opus" and version >= (4, 8),
         32_000 if version >= (3, 7) else 8_192 if version >= (3, 5) else 4_096,
     )
+
+
+_remembered: Final = lru_cache(maxsize=128)(_claude)

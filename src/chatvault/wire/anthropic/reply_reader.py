@@ -49,6 +49,9 @@ _TIERS: Final = {"standard": "default"}
 """Anthropic's word for the tier a call got, where OpenAI's differs."""
 
 
+_EMPTY: Final = Text(text="")
+
+
 class _Block(msgspec.Struct, gc=False):
     """A content block that is open. `whole` gathers one that only Anthropic understands; `answer` turns a
     structured answer back into text; `told` is whether a tool's arguments were.
@@ -126,14 +129,23 @@ class ReplyReading:
         return [begun, *self._used(usage)]
 
     def _used(self, usage: Values) -> list[AnyEvent]:
+        if not usage:
+            return []
         self._usage = merged(self._usage, usage)
-        counted = normalise(self._usage) if usage else None
+        counted = normalise(self._usage)
         return [UsageTold(usage=counted)] if counted is not None else []
 
     def block_start(self, at: int | None, block: Values) -> list[AnyEvent]:
         """`block` may hold all that the API tells in deltas as well."""
         found = self.block_stop(at) if at in self._blocks else []
-        kind = text_of(block.get("type"))
+        kind = block.get("type")
+        text = block.get("text")
+        if kind == "text" and len(block) == 2 and type(text) is str:
+            opened = self._blocks[at] = _Block()
+            found += self._begin(opened, _EMPTY)  # what nearly all blocks are; the same as below
+            if text:
+                found.append(TextDelta(index=opened.index, text=text))
+            return found
         rest = {name: value for name, value in block.items() if name != "type"}
         opened = self._blocks[at] = _Block()
         match kind:
@@ -258,16 +270,21 @@ class ReplyReading:
         reason = reason_of(said)
         if reason == "tool_calls" and self._answered and not self._called:
             reason, said = "stop", None
-        details = object_of(delta.get("stop_details"))
+        sequence, details = delta.get("stop_sequence"), delta.get("stop_details")
+        if sequence is None and details is None:
+            found.append(Finished(reason=reason, said=said))
+            return found
         finished = Finished(
             reason=reason,
             said=said,
-            sequence=name_of(delta.get("stop_sequence")),
-            detail=name_of(details.get("explanation")),
+            sequence=name_of(sequence),
+            detail=name_of(object_of(details).get("explanation")),
         )
         return [*found, finished]
 
     def _close(self) -> list[AnyEvent]:
+        if not self._blocks:
+            return []
         return [event for at in list(self._blocks) for event in self.block_stop(at)]
 
     def stop(self) -> list[AnyEvent]:

@@ -37,6 +37,9 @@ class Thinking(msgspec.Struct, frozen=True, gc=False):
         return self.config is not None and self.config["type"] != "disabled"
 
 
+_UNSAID: Final = Thinking()
+
+
 def read_thinking(rest: Values, config: Values, extra: Extra) -> Reasoning | None:
     """Takes `thinking` out of the request and `effort` out of its `output_config`."""
     effort = take_text(config, "effort", "output_config.")
@@ -70,7 +73,7 @@ def write_thinking(
     """`forced`: a tool must be called. What comes from this dialect goes back as it was."""
     asked = conversation.reasoning
     if asked is None:
-        return Thinking()
+        return _UNSAID
     if conversation.origin == ME:
         return _own(asked)
     off = asked.effort == "none" or (asked.effort is None and asked.budget == 0)

@@ -7,7 +7,7 @@ A conversation that came in this dialect keeps its messages as they are; Anthrop
 import msgspec
 
 from chatvault.core.errors import ClientError
-from chatvault.wire.anthropic.blocks_writer import Block, BlockWriter, shortened
+from chatvault.wire.anthropic.blocks_writer import Block, BlockWriter, plain_block, shortened
 from chatvault.wire.anthropic.models import ModelFacts
 from chatvault.wire.anthropic.names import ME
 from chatvault.wire.hub.conversation import Conversation, Message
@@ -43,39 +43,47 @@ class Turns:
     @property
     def messages(self) -> list[Values]:
         return [
-            {"role": turn.role, "content": shortened([*turn.results, *turn.blocks])}
+            {
+                "role": turn.role,
+                "content": shortened([*turn.results, *turn.blocks] if turn.results else turn.blocks),
+            }
             for turn in self._turns
             if turn.results or turn.blocks
         ]
 
     def _add(self, index: int, message: Message) -> None:
-        path = message.path or message_path(self._conversation, index)
-        if message.name is not None:
-            self._dropped.add(f"{path}.name")
-        if message.origin != ME:
-            for name in message.extra or ():
-                self._dropped.add(f"{path}.{name}")
+        if message.name is not None or (message.extra and message.origin != ME):
+            path = message_path(self._conversation, index)
+            if message.name is not None:
+                self._dropped.add(f"{path}.name")
+            if message.origin != ME:
+                for name in message.extra or ():
+                    self._dropped.add(f"{path}.{name}")
         if message.role in ("system", "developer"):
-            self._system(index, message, path)
-        else:
-            for part in range(len(message.parts)):
-                self._part(index, message, part)
+            self._system(index, message)
+            return
+        for at, part in enumerate(message.parts):
+            block = plain_block(part)
+            if block is not None:
+                self._turn(message.role).blocks.append(block)
+            else:
+                self._part(index, message, at)
 
-    def _system(self, index: int, message: Message, path: str) -> None:
+    def _system(self, index: int, message: Message) -> None:
         """Behind others, an instruction keeps its place where the model takes it there; elsewhere it joins
         the system prompt.
         """
         blocks = [
             block
             for at, part in enumerate(message.parts)
-            if (block := self._writer.block(part, self._path(index, at))) is not None
+            if (block := plain_block(part) or self._writer.block(part, self._path(index, at))) is not None
         ]
         last = self._turns[-1].role if self._turns else None
         if last is not None and self._facts.system_turns and last in ("user", "system"):
             self._turn("system").blocks.extend(blocks)
             return
         if last is not None:
-            self._dropped.add(f"{path}.role")
+            self._dropped.add(f"{message_path(self._conversation, index)}.role")
         self.system.extend(blocks)
 
     def _part(self, index: int, message: Message, at: int) -> None:
@@ -125,7 +133,11 @@ def own_messages(conversation: Conversation, dropped: Dropped) -> tuple[object |
         blocks = [
             block
             for at, part in enumerate(message.parts)
-            if (block := writer.block(part, part.path or part_path(conversation, index, at))) is not None
+            if (
+                block := plain_block(part)
+                or writer.block(part, part.path or part_path(conversation, index, at))
+            )
+            is not None
         ]
         content = shortened(blocks) if blocks else blocks
         if message.path == "system":

@@ -21,7 +21,8 @@ bits.
 
 def merged(earlier: Mapping[str, object], later: Mapping[str, object]) -> Values:
     """The usage of a stream: what `message_delta` says replaces what `message_start` said, null says nothing."""
-    return {**earlier, **{name: value for name, value in later.items() if value is not None}}
+    said = {name: value for name, value in later.items() if value is not None}
+    return {**earlier, **said} if earlier else said
 
 
 def normalise(values: Mapping[str, object]) -> Usage | None:
@@ -30,17 +31,22 @@ def normalise(values: Mapping[str, object]) -> Usage | None:
         return None
     fresh, cached, written, long = _input(values)
     output = _count(values, "output_tokens")
-    thinking = _count(object_of(values.get("output_tokens_details")), "thinking_tokens")
-    for each in objects_of(values.get("iterations")):
-        if each.get("type") == "compaction":
-            more = _input(each)
-            fresh, cached, written, long = (
-                fresh + more[0],
-                cached + more[1],
-                written + more[2],
-                long + more[3],
-            )
-            output += _count(each, "output_tokens")
+    if "iterations" in values:
+        for each in objects_of(values["iterations"]):
+            if each.get("type") == "compaction":
+                more = _input(each)
+                fresh, cached, written, long = (
+                    fresh + more[0],
+                    cached + more[1],
+                    written + more[2],
+                    long + more[3],
+                )
+                output += _count(each, "output_tokens")
+    thinking = searches = 0
+    if "output_tokens_details" in values:
+        thinking = _count(object_of(values["output_tokens_details"]), "thinking_tokens")
+    if "server_tool_use" in values:
+        searches = _count(object_of(values["server_tool_use"]), "web_search_requests")
     return Usage(
         input=fresh + cached + written + long,
         cached=cached,
@@ -48,7 +54,7 @@ def normalise(values: Mapping[str, object]) -> Usage | None:
         cache_write_1h=long,
         output=output,
         reasoning=min(thinking, output),
-        searches=_count(object_of(values.get("server_tool_use")), "web_search_requests"),
+        searches=searches,
     )
 
 
@@ -56,9 +62,10 @@ def _input(values: Mapping[str, object]) -> tuple[int, int, int, int]:
     """Fresh, read from a cache, written for five minutes, written for an hour. The total of what was written
     is the newer word than its split, which only `message_start` tells.
     """
-    split = object_of(values.get("cache_creation"))
-    short, long = _count(split, "ephemeral_5m_input_tokens"), _count(split, "ephemeral_1h_input_tokens")
-    written = _count(values, "cache_creation_input_tokens")
+    written, short, long = _count(values, "cache_creation_input_tokens"), 0, 0
+    if "cache_creation" in values:
+        split = object_of(values["cache_creation"])
+        short, long = _count(split, "ephemeral_5m_input_tokens"), _count(split, "ephemeral_1h_input_tokens")
     if number_of(values.get("cache_creation_input_tokens")) is not None:
         long = min(long, written)
         short = written - long
@@ -66,7 +73,10 @@ def _input(values: Mapping[str, object]) -> tuple[int, int, int, int]:
 
 
 def _count(values: Mapping[str, object], name: str) -> int:
-    return min(max(number_of(values.get(name)) or 0, 0), _MOST)
+    value = values.get(name)
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
+    return min(max(number_of(value) or 0, 0), _MOST)
 
 
 def retold(usage: Usage) -> Values:

@@ -19,6 +19,7 @@ from chatvault.wire.openai.chat.finish import WRITTEN
 from chatvault.wire.openai.chat.thoughts import FORMATS
 from chatvault.wire.openai.media import data_url
 
+_TEXTS: Final = (Text, Refusal)
 _FIELDS: Final = {Text: "content", Refusal: "refusal"}
 
 
@@ -61,19 +62,22 @@ class Deltas:
         self._calls = self._cited = self._details = self._images = self._length = self._thoughts = 0
         self._refused = False
 
-    def field(self, index: int) -> str | None:
-        """The plain text that the part at `index` is: `content`, `refusal`, or none."""
+    def plain(self, index: int, text: str) -> str | None:
+        """The member that more text of the part at `index` belongs to, `content` or `refusal`; None for a part
+        that is no plain text, whose deltas `of` makes."""
         kind = self._parts.get(index)
+        if kind == "content":
+            self._length += len(text)
         return kind if type(kind) is str else None
 
     def of(self, event: AnyEvent) -> Values | None:
         """None for an event that a message does not tell."""
+        if isinstance(event, PartBegun):
+            return self._begin(event)
         if isinstance(event, TextDelta):
             return self._text(event.index, event.text)
         if isinstance(event, ArgumentsDelta):
             return self._arguments(event)
-        if isinstance(event, PartBegun):
-            return self._begin(event)
         if isinstance(event, SignatureTold):
             return self._signed(event)
         if isinstance(event, CitationTold):
@@ -93,7 +97,7 @@ class Deltas:
 
     def _begin(self, event: PartBegun) -> Values | None:
         part = event.part
-        if isinstance(part, Text | Refusal):
+        if isinstance(part, _TEXTS):
             self._parts[event.index] = _FIELDS[type(part)]
             self._refused = self._refused or isinstance(part, Refusal)
             return self._text(event.index, part.text) if part.text else None
@@ -104,11 +108,10 @@ class Deltas:
         return self._media(part) if isinstance(part, Media) else None
 
     def _text(self, index: int, text: str) -> Values | None:
+        field = self.plain(index, text)
+        if field is not None:
+            return {field: text}
         kind = self._parts.get(index)
-        if isinstance(kind, str):
-            if kind == "content":
-                self._length += len(text)
-            return {kind: text}
         if not isinstance(kind, _Thought) or not text:
             return None
         return self._reasoned(kind, text)
@@ -229,6 +232,10 @@ class MessageSum:
         self._message: Values = {"role": "assistant", "content": None, "refusal": None}
         self._calls: dict[object, Values] = {}
         self._details: dict[object, Values] = {}
+
+    def plain(self, field: str, text: str) -> None:
+        """The same as adding `{field: text}`."""
+        self._message[field] = text_of(self._message.get(field)) + text
 
     def add(self, delta: Values) -> None:
         message = self._message

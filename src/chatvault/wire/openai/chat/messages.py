@@ -34,6 +34,11 @@ class MessageReader:
         path = f"messages[{at}]"
         if not isinstance(value, dict):
             raise refused(path, "an object")
+        content = value.get("content")
+        if len(value) == 2 and type(content) is str:
+            plain = _ROLES.get(str(value.get("role")))
+            if plain is not None:  # what nearly all messages are; the same as below
+                return Message(role=plain, parts=(Text(text=content, path=f"{path}.content"),))
         rest = dict(value)
         role = rest.pop("role", None)
         if role in ("tool", "function"):

@@ -27,8 +27,10 @@ from chatvault.wire.json_value import Values, encode
 from chatvault.wire.openai.chat.deltas import Deltas, MessageSum, logprobs_sum
 from chatvault.wire.openai.retold import chat_usage, error_value, tier_of
 
+_NAMED: Final = {"content": b'{"content":', "refusal": b'{"refusal":'}
 _PING: Final = b": ping\n\n"
 _TOLD: Final = (PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold)
+_OF_CHOICE: Final = (*_TOLD, Finished)
 
 
 def asks_old_calls(conversation: Conversation | None) -> bool:
@@ -47,10 +49,11 @@ def write_reply(events: Iterable[AnyEvent], model: str, conversation: Conversati
     choices: dict[int, _Whole] = {}
     old = asks_old_calls(conversation)
     for event in events:
-        if isinstance(event, _TOLD):
-            choices.setdefault(event.choice, _Whole(old)).add(event)
-        elif isinstance(event, Finished):
-            choices.setdefault(event.choice, _Whole(old)).finish(event)
+        if isinstance(event, _OF_CHOICE):
+            choice = choices.get(event.choice)
+            if choice is None:
+                choice = choices[event.choice] = _Whole(old)
+            choice.add(event)
         elif isinstance(event, Begun):
             begun = event
         elif isinstance(event, UsageTold):
@@ -80,21 +83,28 @@ class _Whole:
         self._logprobs: list[Values] = []
         self._finish = "stop"
 
-    def add(self, event: PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold) -> None:
+    def add(
+        self, event: PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | Finished
+    ) -> None:
+        if isinstance(event, TextDelta):
+            if event.logprobs is not None:
+                self._logprobs.append(msgspec.json.decode(event.logprobs, type=dict[str, object]))
+            field = self._deltas.plain(event.index, event.text)
+            if field is not None:
+                self._message.plain(field, event.text)
+                return
+        elif isinstance(event, Finished):
+            self._finish = self._deltas.finish(event)
+            return
         delta = self._deltas.of(event)
         if delta is not None:
             self._message.add(delta)
-        if isinstance(event, TextDelta) and event.logprobs is not None:
-            self._logprobs.append(msgspec.json.decode(event.logprobs, type=dict[str, object]))
-
-    def finish(self, event: Finished) -> None:
-        self._finish = self._deltas.finish(event)
 
     def whole(self, index: int) -> Values:
         return {
             "index": index,
             "message": self._message.whole(),
-            "logprobs": logprobs_sum(self._logprobs),
+            "logprobs": logprobs_sum(self._logprobs) if self._logprobs else None,
             "finish_reason": self._finish,
         }
 
@@ -116,18 +126,19 @@ class ChatStreamWriter:
     def feed(self, events: Iterable[AnyEvent]) -> bytes:
         out: list[bytes] = []
         for event in events:
-            if type(event) is TextDelta and (deltas := self._choices.get(event.choice)) is not None:
-                field = deltas.field(event.index)
-                if field is not None and event.logprobs is None:
-                    deltas.of(event)
-                    said = b'%d,"delta":{"%s":%s}' % (event.choice, field.encode(), encode(event.text))
-                    out += (self._before, said, b',"logprobs":null,"finish_reason":null}]', self._tail)
+            if type(event) is TextDelta and event.logprobs is None:
+                # What nearly all events are; the same as below.
+                deltas = self._choices.get(event.choice)
+                field = deltas.plain(event.index, event.text) if deltas is not None else None
+                if field is not None:
+                    said = (self._before, event.choice, _NAMED[field], encode(event.text), self._tail)
+                    out.append(b'%b%d,"delta":%b%b},"logprobs":null,"finish_reason":null}]%b' % said)
                     continue
             if isinstance(event, _TOLD):
                 self._tell(event, out)
             else:
                 self._frame(event, out)
-        return b"".join(out)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _frame(self, event: AnyEvent, out: list[bytes]) -> None:
         if isinstance(event, Begun):

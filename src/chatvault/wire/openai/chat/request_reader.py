@@ -1,6 +1,6 @@
 """A chat request, read into the hub's conversation."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,7 +12,9 @@ from chatvault.wire.openai.chat.messages import MessageReader
 from chatvault.wire.openai.chat.reasoning import read_reasoning
 from chatvault.wire.openai.chat.tools import read_choice, read_tools
 from chatvault.wire.taken import (
+    Table,
     refused,
+    take_known,
     take_list,
     take_number,
     take_object,
@@ -22,6 +24,20 @@ from chatvault.wire.taken import (
     unread,
 )
 
+_KNOWN: Final[Table] = {
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "top_k": ("top_k", take_whole),
+    "presence_penalty": ("presence_penalty", take_number),
+    "frequency_penalty": ("frequency_penalty", take_number),
+    "seed": ("seed", take_whole),
+    "n": ("choices", take_whole),
+    "top_logprobs": ("top_logprobs", take_whole),
+    "parallel_tool_calls": ("parallel_tools", take_truth),
+    "user": ("user", take_text),
+    "service_tier": ("service_tier", take_text),
+    "verbosity": ("verbosity", take_text),
+}
 _MEANT: Final = {"usage": {"include": True}}
 """Fields that ask for what is always done: OpenRouter's `usage`."""
 
@@ -39,40 +55,35 @@ def read_request(body: bytes, model: str | None, stream: bool | None) -> Convers
     reader, said = MessageReader(), dict[str, msgspec.Raw]()
     streamed = take_truth(rest, "stream")
     named = take_text(rest, "model")
-    for name, value in _MEANT.items():
-        if rest.get(name) == value:
-            said[name] = raw(rest.pop(name))
-    usage_asked = read_stream_usage(rest)
+    found = take_known(rest, _KNOWN)
+    found["max_output"] = _max_output(rest, said)
+    if rest:
+        _others(rest, said, found)
     return Conversation(
         model=model if model is not None else named or "",
-        messages=tuple(reader.read(message, at) for at, message in enumerate(messages)),
+        messages=tuple([reader.read(message, at) for at, message in enumerate(messages)]),
         stream=stream if stream is not None else bool(streamed),
-        stream_usage=usage_asked,
-        tools=read_tools(rest, said),
-        tool_choice=read_choice(rest, said),
-        parallel_tools=take_truth(rest, "parallel_tool_calls"),
-        output=_output(rest),
-        reasoning=read_reasoning(rest, said),
-        max_output=_max_output(rest, said),
-        temperature=take_number(rest, "temperature"),
-        top_p=take_number(rest, "top_p"),
-        top_k=take_whole(rest, "top_k"),
-        presence_penalty=take_number(rest, "presence_penalty"),
-        frequency_penalty=take_number(rest, "frequency_penalty"),
-        stop=read_stop(rest),
-        seed=take_whole(rest, "seed"),
-        choices=take_whole(rest, "n"),
-        logprobs=_logprobs(rest, said),
-        top_logprobs=take_whole(rest, "top_logprobs"),
-        user=take_text(rest, "user"),
-        metadata=read_metadata(rest),
-        service_tier=take_text(rest, "service_tier"),
-        modalities=_modalities(rest),
-        verbosity=take_text(rest, "verbosity"),
         origin=ORIGIN,
         extra=unread(rest) or {},
         said=said,
+        **found,
     )
+
+
+def _others(rest: Values, said: dict[str, msgspec.Raw], found: dict[str, Any]) -> None:
+    """Members that are more than a value, or that only some providers take."""
+    for name, value in _MEANT.items():
+        if rest.get(name) == value:
+            said[name] = raw(rest.pop(name))
+    found["stream_usage"] = read_stream_usage(rest)
+    found["tools"] = read_tools(rest, said)
+    found["tool_choice"] = read_choice(rest, said)
+    found["output"] = _output(rest)
+    found["reasoning"] = read_reasoning(rest, said)
+    found["stop"] = read_stop(rest)
+    found["logprobs"] = _logprobs(rest, said)
+    found["metadata"] = read_metadata(rest)
+    found["modalities"] = _modalities(rest)
 
 
 def read_stream_usage(rest: Values) -> bool:
