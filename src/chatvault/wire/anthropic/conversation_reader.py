@@ -6,7 +6,7 @@ Fields that only Anthropic understands are kept in `extra`; one inside an object
 rest goes by its path (`output_config.task_budget`).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,9 +18,12 @@ from chatvault.wire.anthropic.output import answer_of, read_output
 from chatvault.wire.anthropic.thinking import read_thinking
 from chatvault.wire.anthropic.tools import read_choice, read_tool
 from chatvault.wire.hub.conversation import Conversation, Message, Role, Tool
+from chatvault.wire.hub.parts import Text
 from chatvault.wire.json_value import Values, decode_request, raw
 from chatvault.wire.taken import (
+    Table,
     refused,
+    take_known,
     take_list,
     take_number,
     take_object,
@@ -35,6 +38,12 @@ _ROLES: Final[dict[object, Role]] = {
     "assistant": "assistant",
     "system": "system",
     "developer": "developer",
+}
+_KNOWN: Final[Table] = {
+    "max_tokens": ("max_output", take_whole),
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "top_k": ("top_k", take_whole),
 }
 _TIERS: Final = {"auto": "auto", "standard_only": "default"}
 TIERS_WRITTEN: Final = {tier: said for said, tier in _TIERS.items()}
@@ -51,9 +60,25 @@ def read_conversation(body: bytes, *, model: str | None = None, stream: bool | N
             "The field 'model' is missing. Name the model to ask.", code="model_missing", param="model"
         )
     messages = _messages(rest)
+    streamed = take_truth(rest, "stream")
+    found = take_known(rest, _KNOWN)
+    if rest:
+        _others(rest, extra, found)
+    return Conversation(
+        model=model,
+        messages=messages,
+        stream=stream if stream is not None else streamed is True,
+        origin=ME,
+        extra=extra | (unread(rest) or {}),
+        **found,
+    )
+
+
+def _others(rest: Values, extra: dict[str, msgspec.Raw], found: dict[str, Any]) -> None:
+    """Members that are more than a value."""
     config = dict(take_object(rest, "output_config") or {})
-    reasoning = read_thinking(rest, config, extra)
-    output, said_output = read_output(rest, config, extra)
+    found["reasoning"] = read_thinking(rest, config, extra)
+    output, said = read_output(rest, config, extra)
     extra |= {f"output_config.{name}": raw(value) for name, value in config.items() if value is not None}
     tools = tuple(read_tool(value, index) for index, value in enumerate(take_list(rest, "tools") or ()))
     choice, parallel = read_choice(rest, extra)
@@ -62,32 +87,18 @@ def read_conversation(body: bytes, *, model: str | None = None, stream: bool | N
         # A request that we wrote: what stands in for the form of an answer becomes that again.
         tools = tuple(tool for tool in tools if tool is not asked)
         output = answer_of(asked)
-        choice = (
-            None
-            if choice is not None and (choice.mode == "required" or choice.name == asked.name)
-            else choice
-        )
-    streamed = take_truth(rest, "stream")
-    return Conversation(
-        model=model,
-        messages=messages,
-        stream=stream if stream is not None else streamed is True,
-        tools=tools,
-        tool_choice=choice,
-        parallel_tools=parallel,
-        output=output,
-        reasoning=reasoning,
-        max_output=take_whole(rest, "max_tokens"),
-        temperature=take_number(rest, "temperature"),
-        top_p=take_number(rest, "top_p"),
-        top_k=take_whole(rest, "top_k"),
-        stop=_stop(rest),
-        user=_user(rest, extra),
-        service_tier=_tier(rest),
-        origin=ME,
-        extra=extra | (unread(rest) or {}),
-        said=said_output,
-    )
+        if choice is not None and (choice.mode == "required" or choice.name == asked.name):
+            choice = None
+    found |= {
+        "output": output,
+        "said": said,
+        "tools": tools,
+        "tool_choice": choice,
+        "parallel_tools": parallel,
+    }
+    found["stop"] = _stop(rest)
+    found["user"] = _user(rest, extra)
+    found["service_tier"] = _tier(rest)
 
 
 def _messages(rest: Values) -> tuple[Message, ...]:
@@ -119,10 +130,16 @@ def _message(value: object, path: str, placed: bool) -> Message:
     role = _ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise refused(f"{path}.role", "'user', 'assistant' or 'system'")
+    content = value.get("content")
+    if len(value) == 2 and type(content) is str:
+        # What nearly all messages are; the same as below.
+        place = path if placed else None
+        text = Text(text=content, path=f"{path}.content" if placed else None)
+        return Message(role=role, parts=(text,), path=place)
     extra = unread({name: each for name, each in value.items() if name not in ("role", "content")})
     return Message(
         role=role,
-        parts=read_content(value.get("content"), f"{path}.content", placed=placed),
+        parts=read_content(content, f"{path}.content", placed=placed),
         origin=ME if extra else None,
         extra=extra,
         path=path if placed else None,

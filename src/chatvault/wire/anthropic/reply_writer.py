@@ -41,6 +41,7 @@ _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"
 _UNTOLD: Final = Usage()
 _CUSTOM_BEGINS: Final = f'{{"{CUSTOM_INPUT}":"'
 _CUSTOM_ENDS: Final = '"}'
+_OF_PART: Final = (PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold, PartEnded)
 _PartEvent = PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
 
 
@@ -78,9 +79,21 @@ class ReplyWriting:
         self._waiting: dict[int, list[_PartEvent]] = {}
         self._called = self._refused = False
 
+    def plain(self, event: TextDelta | ArgumentsDelta) -> tuple[int, str] | None:
+        """What streams are made of: more of the open block, and nothing else. The block's number, and what kind
+        of delta it is; None for what goes the long way."""
+        block = self._block
+        if block is None or event.index != self._open or event.choice:
+            return None
+        if isinstance(event, ArgumentsDelta):
+            return (self._at, "input_json") if isinstance(block, ToolCall) and not block.custom else None
+        return self._at, "thinking" if isinstance(block, Thought) else "text"
+
     def event(self, event: AnyEvent) -> list[Values]:
-        if isinstance(event, TextDelta) and event.index == self._open and not event.choice and self._block:
-            return self._text_delta(event.text)  # what streams are made of
+        if isinstance(event, _OF_PART):
+            if event.choice:
+                return []  # one alternative is all this dialect has
+            return self._part(event) if self._started else [*self.start(), *self._part(event)]
         match event:
             case Begun():
                 self._begun = event
@@ -96,11 +109,7 @@ class ReplyWriting:
                 return []
             case Ended():
                 return [*self.start(), *self._end()]
-            case Failed():
-                return []
-        if event.choice:
-            return []  # one alternative is all this dialect has
-        return [*self.start(), *self._part(event)]
+        return []
 
     def start(self) -> list[Values]:
         """`message_start`, once: as late as the first part, so that usage told by then is in it."""
@@ -321,16 +330,28 @@ class ReplyStreamWriter:
         for event in events:
             if self._over:
                 break
+            if isinstance(event, _DELTAS) and (plain := self._writing.plain(event)) is not None:
+                at, kind = plain
+                out.append(_FRAMES[kind] % (at, encode(event.text)))
+                continue
             failed = failure_of(event)
             if failed is not None:
                 self._over = True
                 out.append(write_error_event(failed))
                 break
             out += map(_sse, self._writing.event(event))
-            if isinstance(event, Begun):
-                continue
             self._over = isinstance(event, Ended)
-        return b"".join(out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+
+_DELTAS: Final = (TextDelta, ArgumentsDelta)
+_FRAMES: Final = {
+    kind: b"event: content_block_delta\ndata: "
+    b'{"type":"content_block_delta","index":%%d,"delta":{"type":"%b_delta","%b":%%b}}\n\n'
+    % (kind.encode(), name)
+    for kind, name in (("text", b"text"), ("thinking", b"thinking"), ("input_json", b"partial_json"))
+}
+"""What `_sse` makes of a delta, but for its block's number and its text."""
 
 
 def _sse(values: Values) -> bytes:

@@ -7,7 +7,7 @@ import msgspec
 from chatvault.wire.anthropic.errors import write_error
 from chatvault.wire.anthropic.reply_writer import ReplyWriting, failure_of
 from chatvault.wire.anthropic.tool_input import input_of
-from chatvault.wire.hub.events import AnyEvent
+from chatvault.wire.hub.events import AnyEvent, TextDelta
 from chatvault.wire.json_value import Values, encode, object_of, text_of
 
 
@@ -16,6 +16,9 @@ def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:
     writing, message = ReplyWriting(model), Values()
     blocks: list[_Folded] = []
     for event in events:
+        if isinstance(event, TextDelta) and writing.plain(event) is not None:
+            blocks[-1].texts.append(event.text)
+            continue
         failed = failure_of(event)
         if failed is not None:
             return write_error(failed, None)

@@ -32,12 +32,16 @@ class MessagesWriter:
     def write(self, conversation: Conversation) -> list[Values]:
         written: list[Values] = []
         for at, message in enumerate(conversation.messages):
+            plain = self._plain(message)
+            if plain is not None and message.role != "assistant":
+                written.append(plain)
+                continue
             path = message_path(conversation, at)
             placed = [(part, part_path(conversation, at, n)) for n, part in enumerate(message.parts)]
             if message.role != "assistant":
                 written += self._other(message, placed, path)
             else:
-                said = self._assistant(message, placed, path)
+                said = plain or self._assistant(message, placed, path)
                 last = written[-1] if written and written[-1]["role"] == "assistant" else None
                 # What others say in several items is one message here: results have to follow their
                 # calls at once.
@@ -46,6 +50,19 @@ class MessagesWriter:
                 else:
                     written.append(said)
         return written
+
+    def _plain(self, message: Message) -> Values | None:
+        """A message that is one text, as nearly all are; None for any other. The same as the long way gives."""
+        if len(message.parts) != 1 or message.name is not None or message.extra:
+            return None
+        part = message.parts[0]
+        if type(part) is not Text or part.cache is not None or part.extra or part.citations:
+            return None
+        return {"role": self._role(message), "content": part.text}
+
+    def _role(self, message: Message) -> str:
+        """Only OpenAI knows the role `developer`, and reads `system` as the same."""
+        return "system" if message.role == "developer" and not self._own else message.role
 
     def _other(self, message: Message, placed: Placed, path: str) -> list[Values]:
         written: list[Values] = []
@@ -60,9 +77,7 @@ class MessagesWriter:
         content = self._content.content(shown)
         if content is None and (results or message.parts):
             return written
-        # Only OpenAI knows the role `developer`, and reads `system` as the same.
-        role = "system" if message.role == "developer" and not self._own else message.role
-        out: Values = {"role": role, "content": content if content is not None else ""}
+        out: Values = {"role": self._role(message), "content": content if content is not None else ""}
         put(out, name=message.name)
         out.update(own_extra(message.extra, message.origin, path, self._dropped))
         return [*written, out]

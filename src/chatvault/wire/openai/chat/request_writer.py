@@ -32,7 +32,8 @@ def write_request(conversation: Conversation, dropped: Dropped, quirks: ChatQuir
     own = conversation.origin == ORIGIN
     out: Values = {"model": conversation.model} if conversation.model else {}
     out["messages"] = MessagesWriter(quirks, dropped, own=own).write(conversation)
-    write_tools(conversation, out, dropped, caches=quirks.caches or own)
+    if conversation.tools:
+        write_tools(conversation, out, dropped, caches=quirks.caches or own)
     if conversation.tool_choice is not None and not (own and "function_call" in conversation.said):
         custom = [tool.name for tool in conversation.tools if isinstance(tool, Tool) and tool.custom]
         out["tool_choice"] = write_choice(conversation.tool_choice, custom)
@@ -48,9 +49,10 @@ def write_request(conversation: Conversation, dropped: Dropped, quirks: ChatQuir
     if own:
         out.update(conversation.said)
     _stream(conversation, out, quirks)
-    for name in quirks.refuses & out.keys():
-        dropped.add(name)
-        del out[name]
+    if quirks.refuses:
+        for name in quirks.refuses & out.keys():
+            dropped.add(name)
+            del out[name]
     return encode(out)
 
 
