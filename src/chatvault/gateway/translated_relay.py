@@ -34,8 +34,6 @@ _MOST_HELD: Final = 64 << 20
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _JSON: Final = (b"content-type", b"application/json")
-_PLAIN: Final = (TextDelta, ArgumentsDelta)
-_BORDERS: Final = (PartBegun, PartEnded)
 _REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-control"))
 
 
@@ -55,25 +53,25 @@ class Told:
         self.events += len(events)
         failed = None
         for event in events:
-            if isinstance(event, _PLAIN):
+            if type(event) is TextDelta or type(event) is ArgumentsDelta:
                 self.plain += 1
                 self.plain_size += len(event.text)
-            elif not isinstance(event, _BORDERS):
+            elif type(event) is not PartBegun and type(event) is not PartEnded:
                 failed = failed or self._other(event)
         return failed
 
     def _other(self, event: AnyEvent) -> Failed | None:
         facts = self.facts
-        if isinstance(event, UsageTold):
+        if type(event) is UsageTold:
             facts.usage = event.usage
-        elif isinstance(event, Begun):
+        elif type(event) is Begun:
             facts.model = event.model or facts.model
-        elif isinstance(event, Finished):
+        elif type(event) is Finished:
             facts.finish = event.said or event.reason
             self.ended = True
-        elif isinstance(event, Ended):
+        elif type(event) is Ended:
             self.done = True
-        elif isinstance(event, Failed):
+        elif type(event) is Failed:
             facts.error = event.message
             return event
         return None

@@ -29,10 +29,12 @@ from chatvault.wire.hub.events import (
     Finished,
     PartBegun,
     PartEnded,
+    PartEvent,
     Pinged,
     SignatureTold,
     TextDelta,
     UsageTold,
+    of_part,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
 from chatvault.wire.json_value import Values, decode, encode, object_of, put, text_of
@@ -41,8 +43,6 @@ _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"
 _UNTOLD: Final = Usage()
 _CUSTOM_BEGINS: Final = f'{{"{CUSTOM_INPUT}":"'
 _CUSTOM_ENDS: Final = '"}'
-_OF_PART: Final = (PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold, PartEnded)
-_PartEvent = PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
 
 
 class ReplyWriting:
@@ -76,7 +76,7 @@ class ReplyWriting:
         self._at = -1
         self._count = 0
         self._proof: Proof | None = None
-        self._waiting: dict[int, list[_PartEvent]] = {}
+        self._waiting: dict[int, list[PartEvent]] = {}
         self._called = self._refused = False
 
     def plain(self, event: TextDelta | ArgumentsDelta) -> tuple[int, str] | None:
@@ -85,30 +85,25 @@ class ReplyWriting:
         block = self._block
         if block is None or event.index != self._open or event.choice:
             return None
-        if isinstance(event, ArgumentsDelta):
-            return (self._at, "input_json") if isinstance(block, ToolCall) and not block.custom else None
-        return self._at, "thinking" if isinstance(block, Thought) else "text"
+        if type(event) is ArgumentsDelta:
+            return (self._at, "input_json") if type(block) is ToolCall and not block.custom else None
+        return self._at, "thinking" if type(block) is Thought else "text"
 
     def event(self, event: AnyEvent) -> list[Values]:
-        if isinstance(event, _OF_PART):
+        if of_part(event):
             if event.choice:
                 return []  # one alternative is all this dialect has
             return self._part(event) if self._started else [*self.start(), *self._part(event)]
-        match event:
-            case Begun():
-                self._begun = event
-                return []
-            case UsageTold():
-                self._usage = event.usage
-                return []
-            case Pinged():
-                return [{"type": "ping"}]
-            case Finished():
-                if event.choice == 0:
-                    self._finished = event
-                return []
-            case Ended():
-                return [*self.start(), *self._end()]
+        if type(event) is Begun:
+            self._begun = event
+        elif type(event) is UsageTold:
+            self._usage = event.usage
+        elif type(event) is Pinged:
+            return [{"type": "ping"}]
+        elif type(event) is Finished and event.choice == 0:
+            self._finished = event
+        elif type(event) is Ended:
+            return [*self.start(), *self._end()]
         return []
 
     def start(self) -> list[Values]:
@@ -131,17 +126,18 @@ class ReplyWriting:
         }
         return [{"type": "message_start", "message": message}]
 
-    def _part(self, event: _PartEvent) -> list[Values]:
-        if self._open is None and isinstance(event, PartBegun):
+    def _part(self, event: PartEvent) -> list[Values]:
+        if self._open is None and type(event) is PartBegun:
             self._open = event.index
             return self._begin(event.part)
         if event.index != self._open:
-            if isinstance(event, PartBegun) or event.index in self._waiting:
+            if type(event) is PartBegun or event.index in self._waiting:
                 self._waiting.setdefault(event.index, []).append(event)
             return []
-        if not isinstance(event, PartEnded):
+        if type(event) is not PartEnded:
             return self._more(event)
-        return self._stop() + self._resume()
+        found = self._stop()
+        return found + self._resume() if self._waiting else found
 
     def _resume(self) -> list[Values]:
         """The parts that waited, up to the first that has not ended yet."""
@@ -153,11 +149,11 @@ class ReplyWriting:
 
     def _begin(self, part: AnyPart) -> list[Values]:
         self._block = part
+        if type(part) is Text or type(part) is Refusal:
+            self._refused |= type(part) is Refusal
+            found = self._block_start({"type": "text", "text": ""})
+            return found + self._text_delta(part.text) if part.text else found
         match part:
-            case Text() | Refusal():
-                self._refused |= isinstance(part, Refusal)
-                found = self._block_start({"type": "text", "text": ""})
-                return found + (self._text_delta(part.text) if part.text else [])
             case Thought():
                 return self._thought(part)
             case ToolCall():
@@ -212,9 +208,7 @@ class ReplyWriting:
         found.append({"type": "content_block_stop", "index": self._at})
         return found
 
-    def _more(
-        self, event: TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartBegun
-    ) -> list[Values]:
+    def _more(self, event: PartEvent) -> list[Values]:
         block = self._block
         match event:
             case TextDelta() if block is not None:
@@ -240,14 +234,15 @@ class ReplyWriting:
         """End the open part, if there is one."""
         found: list[Values] = []
         block, proof, self._proof = self._block, self._proof, None
-        if isinstance(block, Thought) and proof is not None:
+        if type(block) is Thought and proof is not None:
             found += self._signature_delta(pack(proof))
-        if isinstance(block, ToolCall) and block.custom:
+        called = block if type(block) is ToolCall else None
+        if called is not None and called.custom:
             found += self._input_delta(_CUSTOM_ENDS)
         if block is not None:
             found.append({"type": "content_block_stop", "index": self._at})
-        if isinstance(block, ToolCall) and proof is not None and block.origin not in (None, ME):
-            found += self._carried(block, proof.signature or "")
+        if called is not None and proof is not None and called.origin not in (None, ME):
+            found += self._carried(called, proof.signature or "")
         self._open = self._block = None
         return found
 
@@ -330,21 +325,22 @@ class ReplyStreamWriter:
         for event in events:
             if self._over:
                 break
-            if isinstance(event, _DELTAS) and (plain := self._writing.plain(event)) is not None:
-                at, kind = plain
-                out.append(_FRAMES[kind] % (at, encode(event.text)))
-                continue
+            if type(event) is TextDelta or type(event) is ArgumentsDelta:
+                plain = self._writing.plain(event)
+                if plain is not None:  # the same as below
+                    at, kind = plain
+                    out.append(_FRAMES[kind] % (at, encode(event.text)))
+                    continue
             failed = failure_of(event)
             if failed is not None:
                 self._over = True
                 out.append(write_error_event(failed))
                 break
             out += map(_sse, self._writing.event(event))
-            self._over = isinstance(event, Ended)
+            self._over = type(event) is Ended
         return out[0] if len(out) == 1 else b"".join(out)
 
 
-_DELTAS: Final = (TextDelta, ArgumentsDelta)
 _FRAMES: Final = {
     kind: b"event: content_block_delta\ndata: "
     b'{"type":"content_block_delta","index":%%d,"delta":{"type":"%b_delta","%b":%%b}}\n\n'
@@ -360,8 +356,8 @@ def _sse(values: Values) -> bytes:
 
 def failure_of(event: AnyEvent) -> Failed | None:
     """An answer that ended with an error, which this dialect has no reason for, is an error here."""
-    if isinstance(event, Finished) and event.reason == "error" and event.choice == 0:
+    if type(event) is Finished and event.reason == "error" and event.choice == 0:
         return Failed(
             message=event.detail or "The provider ended its answer with an error.", kind="api_error"
         )
-    return event if isinstance(event, Failed) else None
+    return event if type(event) is Failed else None

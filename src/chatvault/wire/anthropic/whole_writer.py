@@ -16,7 +16,7 @@ def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:
     writing, message = ReplyWriting(model), Values()
     blocks: list[_Folded] = []
     for event in events:
-        if isinstance(event, TextDelta) and writing.plain(event) is not None:
+        if type(event) is TextDelta and writing.plain(event) is not None:
             blocks[-1].texts.append(event.text)
             continue
         failed = failure_of(event)

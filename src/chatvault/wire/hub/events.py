@@ -7,9 +7,12 @@ dialect, not two. The order is
 
 `choice` is the index of the alternative (for `n` > 1), `index` counts the parts of a choice from 0. Parts of
 one choice do not overlap (tool calls whose arguments arrive interleaved are given an index each, and may).
+
+Where it matters how long it takes, kinds are told apart by `type(event) is ...`, which costs a quarter of what
+`isinstance` does for a struct that is of another kind.
 """
 
-from typing import Literal
+from typing import Final, Literal, TypeGuard
 
 import msgspec
 
@@ -140,3 +143,10 @@ AnyEvent = (
     | Ended
     | Failed
 )
+PartEvent = PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
+"""What is told of a part of a choice."""
+_OF_PART: Final = frozenset((PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold, PartEnded))
+
+
+def of_part(event: AnyEvent) -> TypeGuard[PartEvent]:
+    return type(event) in _OF_PART

@@ -19,8 +19,7 @@ from chatvault.wire.openai.chat.finish import WRITTEN
 from chatvault.wire.openai.chat.thoughts import FORMATS
 from chatvault.wire.openai.media import data_url
 
-_TEXTS: Final = (Text, Refusal)
-_FIELDS: Final = {Text: "content", Refusal: "refusal"}
+_FIELDS: Final[dict[type[Text | Refusal], str]] = {Text: "content", Refusal: "refusal"}
 
 
 class _Thought:
@@ -72,15 +71,15 @@ class Deltas:
 
     def of(self, event: AnyEvent) -> Values | None:
         """None for an event that a message does not tell."""
-        if isinstance(event, PartBegun):
+        if type(event) is PartBegun:
             return self._begin(event)
-        if isinstance(event, TextDelta):
+        if type(event) is TextDelta:
             return self._text(event.index, event.text)
-        if isinstance(event, ArgumentsDelta):
+        if type(event) is ArgumentsDelta:
             return self._arguments(event)
-        if isinstance(event, SignatureTold):
+        if type(event) is SignatureTold:
             return self._signed(event)
-        if isinstance(event, CitationTold):
+        if type(event) is CitationTold:
             told = annotation(event.raw, event.origin, self._length)
             if told is None:
                 return None
@@ -97,9 +96,9 @@ class Deltas:
 
     def _begin(self, event: PartBegun) -> Values | None:
         part = event.part
-        if isinstance(part, _TEXTS):
+        if type(part) is Text or type(part) is Refusal:
             self._parts[event.index] = _FIELDS[type(part)]
-            self._refused = self._refused or isinstance(part, Refusal)
+            self._refused = self._refused or type(part) is Refusal
             return self._text(event.index, part.text) if part.text else None
         if isinstance(part, Thought):
             return self._thought(event.index, part)

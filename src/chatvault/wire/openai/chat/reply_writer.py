@@ -11,17 +11,16 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.events import (
     AnyEvent,
-    ArgumentsDelta,
     Begun,
-    CitationTold,
     Ended,
     Failed,
     Finished,
-    PartBegun,
+    PartEnded,
+    PartEvent,
     Pinged,
-    SignatureTold,
     TextDelta,
     UsageTold,
+    of_part,
 )
 from chatvault.wire.json_value import Values, encode
 from chatvault.wire.openai.chat.deltas import Deltas, MessageSum, logprobs_sum
@@ -29,8 +28,6 @@ from chatvault.wire.openai.retold import chat_usage, error_value, tier_of
 
 _NAMED: Final = {"content": b'{"content":', "refusal": b'{"refusal":'}
 _PING: Final = b": ping\n\n"
-_TOLD: Final = (PartBegun, TextDelta, ArgumentsDelta, SignatureTold, CitationTold)
-_OF_CHOICE: Final = (*_TOLD, Finished)
 
 
 def asks_old_calls(conversation: Conversation | None) -> bool:
@@ -49,17 +46,17 @@ def write_reply(events: Iterable[AnyEvent], model: str, conversation: Conversati
     choices: dict[int, _Whole] = {}
     old = asks_old_calls(conversation)
     for event in events:
-        if isinstance(event, _OF_CHOICE):
+        if type(event) is Begun:
+            begun = event
+        elif type(event) is UsageTold:
+            usage = event.usage
+        elif type(event) is Failed:
+            return encode({"error": error_value(event)})
+        elif of_part(event) or type(event) is Finished:
             choice = choices.get(event.choice)
             if choice is None:
                 choice = choices[event.choice] = _Whole(old)
             choice.add(event)
-        elif isinstance(event, Begun):
-            begun = event
-        elif isinstance(event, UsageTold):
-            usage = event.usage
-        elif isinstance(event, Failed):
-            return encode({"error": error_value(event)})
     out: Values = {
         "id": begun.id or "chatcmpl-" + new_id(),
         "object": "chat.completion",
@@ -83,17 +80,15 @@ class _Whole:
         self._logprobs: list[Values] = []
         self._finish = "stop"
 
-    def add(
-        self, event: PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold | Finished
-    ) -> None:
-        if isinstance(event, TextDelta):
+    def add(self, event: PartEvent | Finished) -> None:
+        if type(event) is TextDelta:
             if event.logprobs is not None:
                 self._logprobs.append(msgspec.json.decode(event.logprobs, type=dict[str, object]))
             field = self._deltas.plain(event.index, event.text)
             if field is not None:
                 self._message.plain(field, event.text)
                 return
-        elif isinstance(event, Finished):
+        elif type(event) is Finished:
             self._finish = self._deltas.finish(event)
             return
         delta = self._deltas.of(event)
@@ -134,26 +129,26 @@ class ChatStreamWriter:
                     said = (self._before, event.choice, _NAMED[field], encode(event.text), self._tail)
                     out.append(b'%b%d,"delta":%b%b},"logprobs":null,"finish_reason":null}]%b' % said)
                     continue
-            if isinstance(event, _TOLD):
-                self._tell(event, out)
-            else:
+            if not of_part(event):
                 self._frame(event, out)
+            elif type(event) is not PartEnded:
+                self._tell(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _frame(self, event: AnyEvent, out: list[bytes]) -> None:
-        if isinstance(event, Begun):
+        if type(event) is Begun:
             self._begin(event)
             self._deltas(0, out)
-        elif isinstance(event, Finished):
+        elif type(event) is Finished:
             word = self._deltas(event.choice, out).finish(event)
             self._chunk(event.choice, {}, None, word, out)
-        elif isinstance(event, UsageTold):
+        elif type(event) is UsageTold:
             self._usage = event.usage
-        elif isinstance(event, Pinged):
+        elif type(event) is Pinged:
             out.append(_PING)
-        elif isinstance(event, Failed):
+        elif type(event) is Failed:
             out.append(error_event(error_value(event)))
-        elif isinstance(event, Ended):
+        elif type(event) is Ended:
             self._end(out)
 
     def _begin(self, begun: Begun) -> None:
@@ -177,11 +172,9 @@ class ChatStreamWriter:
             self._chunk(choice, {"role": "assistant", "content": "", "refusal": None}, None, None, out)
         return found
 
-    def _tell(
-        self, event: PartBegun | TextDelta | ArgumentsDelta | SignatureTold | CitationTold, out: list[bytes]
-    ) -> None:
+    def _tell(self, event: PartEvent, out: list[bytes]) -> None:
         delta = self._deltas(event.choice, out).of(event)
-        logprobs = event.logprobs if isinstance(event, TextDelta) else None
+        logprobs = event.logprobs if type(event) is TextDelta else None
         if delta is not None or logprobs is not None:
             self._chunk(event.choice, delta or {}, logprobs, None, out)
 
