@@ -21,9 +21,15 @@ from chatvault.config.schema import (
 from chatvault.config.units import duration_text, size_text
 from chatvault.providers.resolve import resolve
 from chatvault.providers.rows import ROWS
+from tests.control.token_endpoint import key_file
 
 ROOT = Path(__file__).parents[2]
-ENVIRON = {"OPENAI_API_KEY": "sk-1", "GPU_CA_FILE": "ca.pem"}
+ENVIRON = {"OPENAI_API_KEY": "sk-1", "GPU_CA_FILE": "ca.pem", "VERTEX_CREDENTIALS_FILE": "key.json"}
+OWN = {
+    "azure": "https://your-resource.openai.azure.com",
+    "vertex": "https://us-east5-aiplatform.googleapis.com",
+}
+"""Addresses of providers that have one for each operator."""
 SETTINGS = list(env_settings())
 VARIABLES = sorted({name for row in ROWS.values() for name in row.variables})
 
@@ -68,12 +74,17 @@ def test_its_examples_load(example: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(uncommented(example), "utf-8")
     config = load(file, ENVIRON, {})
-    assert set(config.providers) == {"openai", "openai-research", "azure", "gpu-box", "local"}
+    assert set(config.providers) == {"openai", "openai-research", "azure", "vertex", "gpu-box", "local"}
     assert config.providers["openai"].timeouts == Timeouts()
     assert config.prices["openai-research/gpt-4o"].input == "2.50"
+    key = tmp_path / "key.json"
+    key.write_text(key_file(), "utf-8")
+    vertex = msgspec.structs.replace(config.providers["vertex"], credentials_file=str(key))
     without_ca = msgspec.structs.replace(config.providers["gpu-box"], ca_file=None)
     snapshot = resolve(
-        msgspec.structs.replace(config, providers=config.providers | {"gpu-box": without_ca}),
+        msgspec.structs.replace(
+            config, providers=config.providers | {"gpu-box": without_ca, "vertex": vertex}
+        ),
         ENVIRON,
         False,
         None,
@@ -97,7 +108,7 @@ def test_the_dotenv_example_names_every_variable_and_sets_none(dotenv: str) -> N
     assert named.keys() == wanted | others
     for row in ROWS.values():
         if row.base_url_env:
-            url = row.address or "https://your-resource.openai.azure.com"
+            url = row.address or OWN[row.name]
             url = url.replace("{CLOUDFLARE_ACCOUNT_ID}", "your-account")
             assert named[row.base_url_env] == url
     settings = {

@@ -16,6 +16,7 @@ from chatvault.config.yaml_text import Account, Ours, written
 from chatvault.core.errors import OperatorError
 from chatvault.providers.resolve import resolve
 from chatvault.providers.rows import ROWS
+from tests.control.token_endpoint import key_file
 
 HERE = Path(__file__).parent / "litellm"
 ENVIRON = {
@@ -59,6 +60,20 @@ def test_what_is_left_shows_no_secret(name: str) -> None:
     left = "\n".join(import_litellm((HERE / f"{name}.yaml").read_text("utf-8"), name).left)
     for secret in ("sk-1234-master", "user:pass", "very-secret", "sk-in-the-file"):
         assert secret not in left
+
+
+def test_accounts_of_vertex(tmp_path: Path) -> None:
+    found = import_litellm((HERE / "vertex.yaml").read_text("utf-8"), "vertex.yaml")
+    assert found.text == (HERE / "vertex.ours.yaml").read_text("utf-8")
+    file = tmp_path / "key.json"
+    file.write_text(key_file(), "utf-8")
+    text = found.text.replace("/run/secrets/other.json", str(file))
+    config = loaded(text, tmp_path, ENVIRON | {"VERTEX_KEY_FILE": str(file)})
+    snapshot = resolve(config, {}, False, None)
+    assert "/projects/acme-llm/locations/eu" in snapshot.providers["vertex"].base_url
+    assert "/projects/acme-llm/locations/us-central1" in snapshot.providers["vertex-2"].base_url
+    inline = import_litellm(one("{model: vertex_ai/gemini-2.5-pro, vertex_credentials: '{\"a\": 1}'}"), "x")
+    assert 'credentials: "{\\"a\\": 1}"' in inline.text
 
 
 def test_where_calls_go(tmp_path: Path) -> None:

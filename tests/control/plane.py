@@ -11,12 +11,15 @@ from fastapi.routing import APIRoute
 
 from chatvault.access.tokens import digest
 from chatvault.config.snapshot import Snapshot
+from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
 from chatvault.control.edge import App, Edge
 from chatvault.control.feed_server import FeedServer, Pace, open_feed
 from chatvault.control.first_start import FirstStart
+from chatvault.control.google_grant import exchange
 from chatvault.control.health import Health, Parts, health_router
+from chatvault.control.options import Resolved
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import Coverage
 from chatvault.control.tokens import Tokens, tokens_router
@@ -24,6 +27,7 @@ from chatvault.control.usage import usage_router
 from chatvault.core.errors import JournalError, OperatorError
 from chatvault.core.secrets import Secret
 from chatvault.ledger.queries import LedgerQueries
+from chatvault.providers.google_account import GoogleAccount
 from chatvault.vault.store import Vault, open_vault
 
 PEPPER = bytes(32)
@@ -65,15 +69,19 @@ class Plane:
         self.coverage: Coverage | JournalError = Coverage(number=3, at=1_000_000, unsigned=2, chains=1)
         self.next: Snapshot | OperatorError = Snapshot(version=0)
         self.queries = LedgerQueries(data)
+        self.accounts: dict[str, GoogleAccount] = {}
+        self.access = AccessTokens(feed.lend, exchange, {})
         self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
         self.tokens = Tokens(vault, PEPPER, feed, self.journal)
         self.first_start = FirstStart(vault, self.tokens, given=False)
-        parts = Parts("0.1", feed, self.journal, self._coverage, vault.count, self.queries)
+        parts = Parts(
+            "0.1", feed, self.journal, self._coverage, vault.count, self.queries, self.access.states
+        )
         routers = [
             health_router(Health(parts), self.gate),
             tokens_router(self.tokens, self.gate),
             usage_router(self.queries, self.gate),
-            reload_router(Reload(self._resolve, feed, self.journal), self.gate),
+            reload_router(Reload(self._resolve, feed, self.journal, self.access), self.gate),
         ]
         self.routes = {
             f"{method} {route.path}": route
@@ -91,10 +99,10 @@ class Plane:
             raise self.coverage
         return self.coverage
 
-    async def _resolve(self) -> Snapshot:
+    async def _resolve(self) -> Resolved:
         if isinstance(self.next, OperatorError):
             raise self.next
-        return self.next
+        return Resolved(self.next, self.accounts)
 
     async def digest_known(self, token: str) -> bool:
         return bool(await self.vault.find([digest(PEPPER, token.encode())]))

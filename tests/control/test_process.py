@@ -21,7 +21,7 @@ from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET, runtime_dir
 from chatvault.config.schema import ServerConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.feed_server import Pace
-from chatvault.control.options import ControlOptions
+from chatvault.control.options import ControlOptions, Resolved
 from chatvault.control.process import run_control
 from chatvault.core.errors import OperatorError
 from chatvault.core.secrets import Secret
@@ -229,11 +229,11 @@ async def test_a_reload_that_was_asked_for_is_told(data: Path) -> None:
         OperatorError("config.yaml:1: no.", code="bad_config"),
     ]
 
-    async def resolve() -> Snapshot:
+    async def resolve() -> Resolved:
         answer = answers.pop(0)
         if isinstance(answer, OperatorError):
             raise answer
-        return answer
+        return Resolved(answer)
 
     wanted = asyncio.Event()
     async with control(data, resolve=resolve, reload=wanted) as running:

@@ -13,10 +13,11 @@ import msgspec
 
 from chatvault.access.grant import Grant
 from chatvault.access.tokens import digest, new_token
-from chatvault.config.snapshot import Snapshot
+from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.ids import short_id
 from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import (
+    Access,
     Ack,
     Beat,
     Configure,
@@ -41,6 +42,7 @@ class Control:
         self.snapshot = snapshot
         self.grants: dict[str, Granted] = {}
         self.deaf = False
+        self.access: dict[str, AccessToken] = {}
         self.lookups = 0
         self.health: Health | None = None
         self._server: asyncio.Server | None = None
@@ -92,6 +94,10 @@ class Control:
         self.snapshot = snapshot
         await self._push(Configure(self._number(), snapshot))
 
+    def lend(self, tokens: dict[str, AccessToken]) -> None:
+        self.access = tokens
+        self.say(frame(Access(tokens)))
+
     def say(self, data: bytes) -> None:
         """Anything, to every worker."""
         for writer in self._writers:
@@ -126,7 +132,7 @@ class Control:
     def _take(self, message: ToControl, writer: asyncio.StreamWriter) -> None:
         match message:
             case Hello():
-                writer.write(frame(Welcome(PEPPER.hex(), self.snapshot)))
+                writer.write(frame(Welcome(PEPPER.hex(), self.snapshot, self.access)))
             case Lookup():
                 self.lookups += 1
                 if not self.deaf:

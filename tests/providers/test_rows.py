@@ -17,12 +17,17 @@ from chatvault.pricing.book import PriceBook
 from chatvault.providers.row import ProviderRow
 from chatvault.providers.rows import ROWS
 
+ADDRESSES = {
+    "azure": "https://abc123.openai.azure.com/openai/v1",
+    "vertex": "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/google",
+}
+"""Of providers whose address the operator says."""
 PRICED = [row for row in ROWS.values() if row.price_id is not None]
 
 
 def test_every_row_is_there() -> None:
     names = (
-        "openai anthropic gemini azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
+        "openai anthropic gemini vertex azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
         "huggingface nvidia moonshot zai dashscope sambanova vercel github cloudflare ollama lmstudio "
         "llamacpp vllm sglang localai llamafile jan openai-compatible fake"
     )
@@ -32,7 +37,7 @@ def test_every_row_is_there() -> None:
 @pytest.mark.parametrize("row", PRICED, ids=lambda row: row.name)
 def test_the_price_book_knows_the_provider_by_the_same_address(row: ProviderRow) -> None:
     theirs = next(provider for provider in providers if provider.id == row.price_id)
-    url = re.sub(r"\{\w+\}", "abc123", row.base_url or "https://abc123.openai.azure.com/openai/v1")
+    url = re.sub(r"\{\w+\}", "abc123", row.base_url or ADDRESSES[row.name])
     assert re.match(theirs.api_pattern, url)
     assert PriceBook().models(row.price_id)
 
@@ -51,7 +56,8 @@ def test_a_row_is_whole(row: ProviderRow) -> None:
         assert face.auth_header == face.auth_header.lower()
         assert all(name == name.lower() for name in face.headers)
         assert not face.path or (face.path.startswith("/") and not face.path.endswith("/"))
-        assert ("anthropic-version" in face.headers) == (family == "anthropic")
+        versions = ("anthropic-version" in face.headers) + ("anthropic_version" in face.sets)
+        assert versions == (family == "anthropic")
     assert len(set(row.dialects)) == len(row.dialects)
     if row.root is not None:
         assert row.root.startswith("http://127.0.0.1:" if row.local else "https://")
@@ -67,7 +73,7 @@ def test_who_speaks_what() -> None:
     assert {name for name, row in ROWS.items() if "ollama" in row.faces} == {"ollama"}
     spoken = {name for name, row in ROWS.items() if "anthropic" in row.faces}
     others = "deepseek openrouter moonshot zai dashscope vercel ollama lmstudio llamacpp vllm sglang"
-    assert spoken == {"anthropic", *others.split()}
+    assert spoken == {"anthropic", "vertex", *others.split()}
     without = {name for name, row in ROWS.items() if "openai.chat" not in row.dialects}
     assert without == {"anthropic"}
 

@@ -90,6 +90,24 @@ def test_patched_changes_what_it_names_and_not_a_byte_more(
     assert restored == body
 
 
+@given(documents(), st.sets(st.sampled_from(sorted(DECIDED))), st.booleans())
+def test_what_is_taken_out_leaves_the_rest_as_it_was(
+    document: tuple[dict[str, object], bytes], without: set[str], more: bool
+) -> None:
+    value, body = document
+    fields = scan(body, DECIDED)
+    changes = {"added": b'"x"'} if more else {}
+    parts = fields.patched(changes, without)
+    patched = parts if isinstance(parts, bytes) else b"".join(parts)
+    left = {name: each for name, each in value.items() if name not in without}
+    assert json.loads(patched) == left | ({"added": "x"} if more else {})
+    assert len(json.loads(patched, object_pairs_hook=list)) == len(left) + more
+    again = scan(patched, DECIDED)
+    assert all(bytes(again.values[name]) == bytes(fields.values[name]) for name in left)
+    if not without & value.keys() and not more:
+        assert patched == body
+
+
 PLAIN_KEYS = st.sampled_from(
     [*sorted(DECIDED), "messages", "x", "model2", "a_b", "Model3", "a b", 'a"b', "\\\\"]
 )

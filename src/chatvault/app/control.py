@@ -11,10 +11,10 @@ from chatvault.app.child import Life
 from chatvault.app.link import Start
 from chatvault.app.options import ControlStart, ServeOptions
 from chatvault.app.settings import read_config, resolve_config
-from chatvault.config.snapshot import Snapshot
-from chatvault.control.options import ControlOptions
+from chatvault.control.options import ControlOptions, Resolved
 from chatvault.control.process import run_control
 from chatvault.core.secrets import Secret
+from chatvault.providers.resolve import google_accounts
 
 
 async def run(start: Start, life: Life) -> None:
@@ -25,7 +25,7 @@ async def run(start: Start, life: Life) -> None:
     async def asked_to_reload() -> None:
         reload.set()
 
-    async def resolve() -> Snapshot:
+    async def resolve() -> Resolved:
         return await asyncio.to_thread(_again, told)
 
     life.on_reload = asked_to_reload
@@ -35,6 +35,7 @@ async def run(start: Start, life: Life) -> None:
         data_dir=Path(told.data_dir),
         runtime=Path(told.runtime_dir),
         snapshot=told.snapshot,
+        accounts=told.accounts,
         resolve=resolve,
         version=__version__,
         listener=listener,
@@ -45,7 +46,8 @@ async def run(start: Start, life: Life) -> None:
     await run_control(options, life.tell, life.stop)
 
 
-def _again(told: ControlStart) -> Snapshot:
+def _again(told: ControlStart) -> Resolved:
     asked = ServeOptions(config_file=told.config_file, overrides=told.overrides)
     config, environ = read_config(asked, Path(told.working_dir))
-    return resolve_config(config, environ, ollama=told.ollama, own=told.own)
+    snapshot = resolve_config(config, environ, ollama=told.ollama, own=told.own)
+    return Resolved(snapshot, google_accounts(config, environ, snapshot))

@@ -4,6 +4,7 @@ environment."""
 import msgspec
 
 from chatvault.config.snapshot import Snapshot
+from chatvault.providers.google_account import GoogleAccount
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class ControlStart(msgspec.Struct, frozen=True, kw_only=True):
     """Base URLs of the providers that the supervisor runs itself, by kind: `fake`, `tiny`."""
     management_token: str | None = None
     snapshot: Snapshot
+    accounts: dict[str, GoogleAccount] = {}
+    """What access tokens are got with, by provider."""
 
 
 class RecorderStart(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from chatvault.config.schema import Config
 from chatvault.config.snapshot import Snapshot
 from chatvault.core.errors import OperatorError
 from chatvault.providers.ollama import ollama_answers, ollama_url
-from chatvault.providers.resolve import fake_wanted
+from chatvault.providers.resolve import fake_wanted, google_accounts
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Family:
         if options.fake or (not options.tiny and fake_wanted(config, environ, self.ollama)):
             self.own["fake"] = f"unix:{self._fake_socket}:/v1"
         self.snapshot = resolve_config(config, environ, ollama=self.ollama, own=self.own)
+        self.accounts = google_accounts(config, environ, self.snapshot)
         self._lock = lock_data_dir(self.data_dir)
         self._runtime = runtime_dir(self.data_dir)
         server = config.server
@@ -104,6 +105,7 @@ class Family:
             own=self.own,
             management_token=self.environ.get("MANAGEMENT_TOKEN") or None,
             snapshot=self.snapshot,
+            accounts=self.accounts,
         )
         return self._start("control", told, {"admin": self.admin.fileno()})
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from chatvault.config.litellm_kinds import KINDS, RESERVED, Kind, provider_of
+from chatvault.config.litellm_kinds import KINDS, RESERVED, VERTEX_LOCATION, Kind, provider_of
 from chatvault.config.litellm_left import why
 from chatvault.config.yaml_text import Account, Ours, written
 from chatvault.core.errors import OperatorError
@@ -151,6 +151,7 @@ class _Import:
             api_version=version,
             headers=tuple(headers.items()),
             first_byte=self._seconds(params, "timeout") or self._patience,
+            **_vertex(params, kind),
         )
 
     def _place(self, path: str, public: str, there: str, account: Account) -> bool:
@@ -239,6 +240,19 @@ class _Import:
         for key, value in section.items():
             if _on(value):
                 self.left.append(f"{path}{'.' if path else ''}{_shown(key)}: {why(path, key)}")
+
+
+def _vertex(params: Section, kind: Kind) -> dict[str, str | None]:
+    """What signs calls to Vertex AI, and where they go. LiteLLM takes a path for credentials, or their text."""
+    if kind.name != "vertex":
+        return {}
+    said = _value(params.pop("vertex_credentials", None))
+    text = said is not None and said.lstrip().startswith("{")
+    return {
+        "project": _value(params.pop("vertex_project", None)),
+        "location": _value(params.pop("vertex_location", None)) or VERTEX_LOCATION,
+        "credentials" if text else "credentials_file": said,
+    }
 
 
 def _mapping(value: object) -> Section:

@@ -19,6 +19,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _AZURE: Final = Kind("azure", "${AZURE_API_KEY}", "${AZURE_API_BASE}")
+_VERTEX: Final = Kind("vertex")
+VERTEX_LOCATION: Final = "${VERTEXAI_LOCATION:-us-central1}"
 _OLLAMA: Final = Kind("ollama", None, "${OLLAMA_API_BASE:-http://127.0.0.1:11434}")
 _VLLM: Final = Kind("vllm", "${HOSTED_VLLM_API_KEY:-none}", "${HOSTED_VLLM_API_BASE}")
 _COMPATIBLE: Final = Kind("openai-compatible")
@@ -28,6 +30,9 @@ KINDS: Final[dict[str, Kind]] = {
     "text-completion-openai": Kind("openai"),
     "anthropic": Kind("anthropic"),
     "gemini": Kind("gemini"),
+    # Where nothing is said it asks us-central1. https://docs.litellm.ai/docs/providers/vertex (2026-11)
+    "vertex_ai": _VERTEX,
+    "vertex_ai_beta": _VERTEX,
     "azure": _AZURE,
     "azure_text": _AZURE,
     "deepseek": Kind("deepseek"),

@@ -31,7 +31,7 @@ _BY_KEY: Final = (
     ),
     (r"stream_timeout|.*timeout", "`timeouts` of a provider are seconds: connect, first_byte, idle, total"),
     (
-        r"temperature|top_p|max_tokens|stop|seed|tools|.*_penalty|thinking|reasoning_effort|drop_params",
+        r"temperature|safety_settings|top_p|max_tokens|stop|seed|tools|.*_penalty|thinking|reasoning_effort|drop_params",
         _ITS_CLIENT,
     ),
     (r"aws_.*|vertex_.*|azure_ad_.*|tenant_id|client_(id|secret)", "no provider here signs in that way yet"),

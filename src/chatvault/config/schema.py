@@ -91,6 +91,15 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     """Whether the provider knows `stream_options.include_usage`."""
     api_version: str | None = None
     """Of Azure OpenAI alone. A date asks for its deployment paths; not set: the v1 path."""
+    project: str | None = None
+    """This and what follows is of Vertex AI alone."""
+    location: str | None = None
+    credentials_file: str | None = None
+    """A key file of Google's: of a service account, or of a user (`authorized_user`)."""
+    credentials: str | None = None
+    """What would stand in that file."""
+    token_url: str | None = None
+    """Where the credentials are exchanged for access tokens; none: where they say, at Google."""
 
     def __repr__(self) -> str:
         return f"ProviderConfig(kind={self.kind!r}, base_url={self.base_url!r}, ...)"  # not the credential

@@ -17,6 +17,10 @@ class Face(msgspec.Struct, frozen=True):
 
     base_url: str
     headers: dict[str, str]
+    sets: dict[str, str] = {}
+    """Fields of a request's body that it has to have, where the client did not send them."""
+    drops: tuple[str, ...] = ()
+    """Fields of a conversation's body that it must not have, since they stand in the path."""
 
     def __repr__(self) -> str:
         return f"Face(base_url={self.base_url!r}, ...)"  # not the credential
@@ -36,6 +40,20 @@ class AwsKeys(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
         return f"AwsKeys(region={self.region!r}, ...)"  # not the credential
 
 
+class LentToken(msgspec.Struct, frozen=True, tag="token"):
+    """What signs a call is a token that control gets and hands to the workers, a new one from time to time."""
+
+
+class AccessToken(msgspec.Struct, frozen=True):
+    """`expires_at` is in microseconds since the epoch."""
+
+    text: str
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"AccessToken(expires_at={self.expires_at})"  # not the token
+
+
 class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A provider account, its row and its configuration merged. `headers` carry the credential: never
     logged."""
@@ -50,11 +68,14 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """By family of dialects (`openai`, `anthropic`, `gemini`, `ollama`): what stands before a dialect's dot."""
     dialects: tuple[str, ...] = ()
     """All that it speaks, over all faces, the preferred first."""
-    path_style: Literal["azure-deployments"] | None = None
-    """Set where the model stands in the path."""
+    claims: dict[str, tuple[str, ...]] = {}
+    """By family: what the names of its models begin with, where a provider asks for one model in one dialect and
+    for another in another. A family that is not here has all models that none of them claims."""
+    path_style: Literal["azure-deployments", "vertex"] | None = None
+    """Set where the model stands in the path, though it does not in the dialect."""
     query: str = ""
     """What every call's query holds, as in `api-version=2024-10-21`."""
-    signing: AwsKeys | None = None
+    signing: AwsKeys | LentToken | None = None
     """Set where each request is signed by itself, with what `providers/signer.py` makes of it."""
     price_id: str | None = None
     """The provider's id in the price book."""
@@ -64,6 +85,22 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     stream_usage: bool = True
     free: bool = False
     """Runs on the operator's own machine: its calls cost nothing, and that is known."""
+
+    def families(self, model: str | None) -> tuple[str, ...]:
+        """The families of dialects that a model can be asked in."""
+        if not self.claims or model is None:
+            return tuple(self.faces)
+        for family, names in self.claims.items():
+            if model.startswith(names):
+                return (family,)
+        return tuple(family for family in self.faces if family not in self.claims)
+
+    def dialects_of(self, model: str | None) -> tuple[str, ...]:
+        """The dialects that a model can be asked in, the preferred first."""
+        if not self.claims:
+            return self.dialects
+        families = self.families(model)
+        return tuple(dialect for dialect in self.dialects if dialect.partition(".")[0] in families)
 
     def __repr__(self) -> str:
         return f"ProviderSnapshot(name={self.name!r}, base_url={self.base_url!r}, ...)"  # not the credential

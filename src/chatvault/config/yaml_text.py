@@ -21,6 +21,10 @@ class Account(msgspec.Struct, frozen=True):
     api_version: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     first_byte: str | None = None
+    project: str | None = None
+    location: str | None = None
+    credentials_file: str | None = None
+    credentials: str | None = None
 
 
 class Ours(msgspec.Struct):
@@ -87,6 +91,10 @@ def _account(name: str, account: Account) -> Iterator[str]:
         yield f"    api_key: {scalar(account.api_key)}"
     if account.api_version is not None:
         yield f"    api_version: {scalar(account.api_version)}"
+    for setting in ("project", "location", "credentials_file", "credentials"):
+        value = getattr(account, setting)
+        if value is not None:
+            yield f"    {setting}: {scalar(value)}"
     if account.headers:
         yield "    headers:"
         yield from (f"      {scalar(field)}: {scalar(value)}" for field, value in account.headers)

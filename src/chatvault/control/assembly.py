@@ -1,7 +1,12 @@
 """The control plane as one value: its routes, on the parts they stand on."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
+from chatvault.config.snapshot import AccessToken
+from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
 from chatvault.control.edge import Edge
@@ -15,12 +20,14 @@ from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.tokens import Tokens, tokens_router
 from chatvault.control.usage import usage_router
+from chatvault.providers.google_account import GoogleAccount
 
 
 class Plane(msgspec.Struct, frozen=True):
     http: HttpServer
     first_start: FirstStart
     reload: Reload
+    access: AccessTokens
 
 
 def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedServer, stores: Stores) -> Plane:
@@ -29,7 +36,8 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
     server = options.snapshot.server
     gate = Gate(vault, pepper, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper)
-    reload = Reload(options.resolve, feed, keeper)
+    access = AccessTokens(feed.lend, _exchange, options.accounts)
+    reload = Reload(options.resolve, feed, keeper, access)
     signed = SignedSoFar(keeper.writer.folder, keeper.writer.chain)
     health = Health(
         Parts(
@@ -39,6 +47,7 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
             coverage=signed.coverage,
             vault=vault.count,
             queries=queries,
+            access=access.states,
         )
     )
     routers = (
@@ -52,4 +61,17 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
         http=HttpServer(Edge(app)),
         first_start=FirstStart(vault, tokens, given=options.management_token is not None),
         reload=reload,
+        access=access,
     )
+
+
+async def _exchange(account: GoogleAccount) -> AccessToken:
+    """Few need it, and what it imports takes long."""
+    exchange = await asyncio.to_thread(_grants)
+    return await exchange(account)
+
+
+def _grants() -> Callable[[GoogleAccount], Awaitable[AccessToken]]:
+    from chatvault.control.google_grant import exchange
+
+    return exchange

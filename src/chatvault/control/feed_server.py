@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from chatvault.access.store import GrantSource
-from chatvault.config.snapshot import Snapshot
+from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.control.feed_peer import Peer
 from chatvault.control.lookups import Lookups
 from chatvault.control.sockets import listen_privately
@@ -30,6 +30,7 @@ from chatvault.feed.frames import frame
 from chatvault.feed.messages import (
     HEARTBEAT,
     SILENCE,
+    Access,
     Beat,
     Configure,
     Forget,
@@ -109,6 +110,7 @@ class FeedServer:
         self._pids: dict[int, int] = {}
         self._pushes: dict[int, _Push] = {}
         self._last_push = 0
+        self._access: dict[str, AccessToken] = {}
         self.snapshot = snapshot
 
     # -- what control asks of it
@@ -120,6 +122,14 @@ class FeedServer:
         self._last_push += 1
         message = Configure(push=self._last_push, snapshot=snapshot)
         return await self._push(message, set(self._peers), again=False)
+
+    def lend(self, tokens: dict[str, AccessToken]) -> None:
+        """Hand these access tokens to the workers, in place of all before them; those that return are welcomed with
+        them."""
+        self._access = tokens
+        data = frame(Access(tokens))
+        for peer in self._peers.values():
+            peer.send(data)
 
     async def forget(self, tokens: Sequence[str]) -> list[int]:
         """Have these tokens looked up again; call it after they were changed. Answers as `configure` does."""
@@ -163,7 +173,7 @@ class FeedServer:
         if older is not None:
             older.abort()
         self._pids[hello.worker] = hello.pid
-        peer.send(frame(Welcome(pepper=self._pepper.hex(), snapshot=self.snapshot)))
+        peer.send(frame(Welcome(pepper=self._pepper.hex(), snapshot=self.snapshot, access=self._access)))
         for push in self._pushes.values():
             if push.again and hello.worker in push.missing:
                 peer.send(push.data)

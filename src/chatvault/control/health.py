@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from chatvault.control.access_tokens import TokenState
 from chatvault.control.answers import answer
 from chatvault.control.auth import Gate, Permit, everyone
 from chatvault.control.feed_server import FeedServer
@@ -32,6 +33,8 @@ class Parts(msgspec.Struct, frozen=True):
     vault: Callable[[], Awaitable[object]]
     """Asks the vault something; raises OperatorError."""
     queries: LedgerQueries
+    access: Callable[[], Mapping[str, TokenState]] = dict
+    """How the access tokens are, by provider."""
 
 
 class Health:
@@ -61,7 +64,20 @@ class Health:
             "journal": journal,
             "recorder": recorder,
             "databases": databases,
+            "access_tokens": self._access(problems),
         }
+
+    def _access(self, problems: list[str]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, state in self._parts.access().items():
+            if state.fault is not None:
+                problems.append(f"No new access token for the provider {name}: {state.fault}")
+            found[name] = {
+                "got_at": None if state.got_at is None else iso(state.got_at),
+                "expires_at": None if state.expires_at is None else iso(state.expires_at),
+                "fault": state.fault,
+            }
+        return found
 
     def _workers(self, problems: list[str]) -> list[dict[str, object]]:
         feed = self._parts.feed

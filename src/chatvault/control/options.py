@@ -10,22 +10,31 @@ import msgspec
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.feed_server import PACE, Pace
 from chatvault.core.secrets import Secret
+from chatvault.providers.google_account import GoogleAccount
 
 Status = Callable[[dict[str, object]], None]
 """Hears what `run_control` says of itself; the values are those of JSON."""
 
 
+class Resolved(msgspec.Struct, frozen=True):
+    """A configuration: what workers get of it, and what stays here, by provider."""
+
+    snapshot: Snapshot
+    accounts: dict[str, GoogleAccount] = {}
+
+
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`runtime` is the private folder for its sockets; `listener` the TCP socket of the admin port, bound and
-    listening, None for none; `management_token` what the operator has set; `resolve` makes the configuration
-    anew, and raises OperatorError if it is wrong; `reload` is set by whoever wants that; `told` once the
-    operator has seen the first tokens (None: hearing of them is enough).
+    listening, None for none; `accounts` is what access tokens are got with; `management_token` what the operator
+    has set; `resolve` makes the configuration anew, and raises OperatorError if it is wrong; `reload` is set by
+    whoever wants that; `told` once the operator has seen the first tokens (None: hearing of them is enough).
     """
 
     data_dir: Path
     runtime: Path
     snapshot: Snapshot
-    resolve: Callable[[], Awaitable[Snapshot]]
+    accounts: dict[str, GoogleAccount] = {}
+    resolve: Callable[[], Awaitable[Resolved]]
     version: str
     listener: socket.socket | None = None
     management_token: Secret | None = None

@@ -86,6 +86,7 @@ async def _serve(
             group.create_task(stores.keeper.run()),
             group.create_task(_recover(stores, lost)),
             group.create_task(_reloads(options, plane, status)),
+            group.create_task(plane.access.run()),
         ]
         first = await plane.first_start.make()
         serving = group.create_task(plane.http.run_on(sockets))

@@ -7,10 +7,11 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from chatvault.config.snapshot import Snapshot
+from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.answers import answer
 from chatvault.control.auth import Caller, Gate, Permit
 from chatvault.control.feed_server import FeedServer
+from chatvault.control.options import Resolved
 from chatvault.control.ports import Journal, Recorded
 from chatvault.core.errors import ClientError, OperatorError
 
@@ -28,8 +29,13 @@ class Reloaded(msgspec.Struct, frozen=True):
 
 class Reload:
     def __init__(
-        self, resolve: Callable[[], Awaitable[Snapshot]], feed: FeedServer, journal: Journal
+        self,
+        resolve: Callable[[], Awaitable[Resolved]],
+        feed: FeedServer,
+        journal: Journal,
+        access: AccessTokens,
     ) -> None:
+        self._access = access
         self._resolve = resolve
         self._feed = feed
         self._journal = journal
@@ -41,10 +47,11 @@ class Reload:
         async with self._one_at_a_time:
             old = self._feed.snapshot
             resolved = await self._resolve()
-            new = msgspec.structs.replace(resolved, version=old.version + 1)
+            new = msgspec.structs.replace(resolved.snapshot, version=old.version + 1)
             before: dict[str, object] = {"version": old.version}
             with Recorded(self._journal, who, "config.reload", "config", before, {"version": new.version}):
                 missing = await self._feed.configure(new)
+            self._access.configure(resolved.accounts)
             changed = [f"server.{n}" for n in _FIXED if getattr(old.server, n) != getattr(new.server, n)]
             return Reloaded(new.version, missing, changed)
 

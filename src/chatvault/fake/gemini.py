@@ -15,7 +15,9 @@ from chatvault.fake.reply import Ask, Reply, Tool, compose, count
 from chatvault.fake.request import Request
 from chatvault.fake.usage import Counts
 
-PATH = re.compile(r"/v1(?:beta)?/models/(.+?):[A-Za-z]+|/v1beta/models/(.+)")
+UNDER = r"/v1(?:beta1?)?/(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/google/)?models/"
+"""The Gemini API's, and Vertex AI's."""
+PATH = re.compile(UNDER + r"(.+?):[A-Za-z]+|/v1beta/models/(.+)")
 """`/v1/models/{model}` without a verb is OpenAI's."""
 STATUSES = {
     400: "INVALID_ARGUMENT",

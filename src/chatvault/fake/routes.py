@@ -2,11 +2,11 @@
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
-from chatvault.fake import anthropic, gemini, ollama
+from chatvault.fake import anthropic, gemini, ollama, vertex
 from chatvault.fake.answer import Answer, Whole
 from chatvault.fake.audio import speech, transcriptions
 from chatvault.fake.chat import chat
@@ -49,9 +49,9 @@ class Named(msgspec.Struct):
 class Routes:
     """All routes of one provider, with what it remembers: files, failed tries, and finished scripts."""
 
-    def __init__(self, *, pace_ms: float = 0.0, api_key: str | None = None) -> None:
+    def __init__(self, *, pace_ms: float = 0.0, api_key: str | Collection[str] | None = None) -> None:
         self._pace_ms = pace_ms
-        self._api_key = api_key
+        self._api_keys = {api_key} if isinstance(api_key, str) else api_key
         self._tries: dict[str, int] = {}
         self._scripts: dict[tuple[object, ...], Script] = {}
         files = Files()
@@ -84,12 +84,14 @@ class Routes:
             ("GET", re.compile(r"/v1/files/[^/]+/content"), files.content),
             ("GET", re.compile(r"/v1/files/[^/]+"), files.show),
             ("DELETE", re.compile(r"/v1/files/[^/]+"), files.delete),
-            ("POST", re.compile(r"/v1(?:beta)?/models/.+:generateContent"), gemini.generate),
-            ("POST", re.compile(r"/v1(?:beta)?/models/.+:streamGenerateContent"), gemini.stream_generate),
-            ("POST", re.compile(r"/v1(?:beta)?/models/.+:countTokens"), gemini.count_tokens),
-            ("POST", re.compile(r"/v1(?:beta)?/models/.+:embedContent"), embed_content),
-            ("POST", re.compile(r"/v1(?:beta)?/models/.+:batchEmbedContents"), batch_embed_contents),
+            ("POST", re.compile(gemini.UNDER + ".+:generateContent"), gemini.generate),
+            ("POST", re.compile(gemini.UNDER + ".+:streamGenerateContent"), gemini.stream_generate),
+            ("POST", re.compile(gemini.UNDER + ".+:countTokens"), gemini.count_tokens),
+            ("POST", re.compile(gemini.UNDER + ".+:embedContent"), embed_content),
+            ("POST", re.compile(gemini.UNDER + ".+:batchEmbedContents"), batch_embed_contents),
             ("GET", re.compile(r"/v1beta/models/.+"), gemini.show_model),
+            ("POST", vertex.COUNT, vertex.count_tokens),
+            ("POST", vertex.MESSAGES, vertex.messages),
         )
 
     def script(self, request: Request, *, keep_alive: bool, reused: bool) -> Script:
@@ -107,7 +109,7 @@ class Routes:
                 request.body,
                 keep_alive,
                 reused,
-                _given(request) if self._api_key is not None else None,
+                _given(request) if self._api_keys is not None else None,
             )
             kept = self._scripts.get(key)
             if kept is not None:
@@ -144,10 +146,10 @@ class Routes:
             return plan, Whole(body=tell(refusal), status=refusal.status)
 
     def _authenticate(self, request: Request) -> None:
-        if self._api_key is None:
+        if self._api_keys is None:
             return
-        given, wanted = _given(request), self._api_key
-        if not hmac.compare_digest(given.encode(), wanted.encode()):
+        given = _given(request).encode()
+        if not any(hmac.compare_digest(given, wanted.encode()) for wanted in self._api_keys):
             raise Refusal(401, "The API key is wrong or missing: send it as a bearer token.")
 
     def _plan(self, request: Request) -> Plan:
@@ -180,6 +182,8 @@ def _teller(path: str) -> Teller:
     """How errors are told to who asks for `path`."""
     if gemini.model_of(path):
         return gemini.error_body
+    if vertex.MESSAGES.fullmatch(path):
+        return anthropic.error_body
     return next((tell for prefix, tell in TELLERS if path.startswith(prefix)), error_body)
 
 
@@ -196,7 +200,7 @@ def _given(request: Request) -> str:
 
 
 def _model(request: Request) -> str:
-    if (named := gemini.model_of(request.path)) or not request.body:
+    if (named := gemini.model_of(request.path) or vertex.model_of(request.path)) or not request.body:
         return named
     if request.headers.get("content-type", "").startswith("multipart/"):
         found = FORM_MODEL.search(request.body)

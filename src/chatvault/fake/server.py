@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -19,9 +20,9 @@ class FakeProvider:
         async with FakeProvider() as fake:
             client = openai.AsyncOpenAI(base_url=fake.base_url, api_key="any")
 
-    `port` 0 takes a free one; `unix` is the path of a socket to listen on instead. `pace_ms` is the wait
-    before each content delta of a stream, unless the model name says otherwise. `api_key` is the one key it
-    accepts; None takes all. `marker` is the request header whose values `stats.ids` collects. `patience_s`
+    `port` 0 takes a free one; `unix` is the path of a socket to listen on instead. `pace_ms` is the wait before each
+    content delta of a stream, unless the model name says otherwise. `api_key` is the one key it accepts, or those it
+    accepts at present; None takes all. `marker` is the request header whose values `stats.ids` collects. `patience_s`
     bounds how long a stalled answer waits for its peer to leave.
     """
 
@@ -32,7 +33,7 @@ class FakeProvider:
         *,
         unix: str | None = None,
         pace_ms: float = 0.0,
-        api_key: str | None = None,
+        api_key: str | Collection[str] | None = None,
         tls: ssl.SSLContext | None = None,
         marker: str = "x-call-id",
         patience_s: float = 600.0,

@@ -8,7 +8,7 @@ look-up was sent after it.
 import msgspec
 
 from chatvault.access.grant import Grant
-from chatvault.config.snapshot import Snapshot
+from chatvault.config.snapshot import AccessToken, Snapshot
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life, each way."""
@@ -64,6 +64,8 @@ class Welcome(_Message, frozen=True, tag="welcome"):
     pepper: str
     """Hex of the key of token digests."""
     snapshot: Snapshot
+    access: dict[str, AccessToken] = {}
+    """As in `Access`."""
 
 
 class Granted(_Message, frozen=True, tag="granted"):
@@ -94,9 +96,16 @@ class Forget(_Message, frozen=True, tag="forget"):
     tokens: tuple[str, ...]
 
 
+class Access(_Message, frozen=True, tag="access"):
+    """The access tokens that calls to providers are signed with, all of them, by provider. Not acknowledged: a worker
+    that has not got the new one yet has an older one that still holds."""
+
+    tokens: dict[str, AccessToken]
+
+
 class Beat(_Message, frozen=True, tag="beat"):
     """Control's sign of life."""
 
 
 ToControl = Hello | Lookup | Ack | Health
-ToWorker = Welcome | Granted | Configure | Revoke | Forget | Beat
+ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat

@@ -9,6 +9,7 @@ from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
 from chatvault.gateway.embedding_translation import EmbeddingTranslation, translate_embedding
+from chatvault.gateway.reshaping import reshape, reshaped, version_said
 from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech
 from chatvault.gateway.translation import Translation, answering_dialect, translate
@@ -54,6 +55,8 @@ class Admitted(msgspec.Struct, gc=False):
     """Set where the provider is asked in another dialect than the client's."""
     free: bool = False
     """The provider bills nothing; as it was configured when the call began."""
+    version: bytes | None = None
+    """Of Anthropic's API, where the client says it elsewhere than the provider wants it."""
 
 
 def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
@@ -103,8 +106,10 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     stream: bool
 
 
-def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech) -> bool:
-    """Whether the provider has an API of the family that the call is to be sent in."""
+def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech, model: str | None) -> bool:
+    """Whether the provider has an API of the family that the call is to be sent in, for the model."""
+    if provider.claims:
+        return answering.family in provider.families(model)
     return answering.family == "openai" or answering is not speech or answering.family in provider.faces
 
 
@@ -121,7 +126,7 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     stream = endpoint.stream if endpoint.in_path else request.stream
     provider, target = _target(call, endpoint, grant, model)
     translatable = endpoint.conversation or endpoint.embedding
-    answering = answering_dialect(call.speech, provider) if translatable else call.speech
+    answering = answering_dialect(call.speech, provider, target.model) if translatable else call.speech
     if answering is None:
         raise ClientError(
             f"The provider '{provider.name}' does not speak {endpoint.dialect}, and it cannot be translated for it. "
@@ -129,7 +134,7 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             code="dialect_not_spoken",
             param="model",
         )
-    if not _spoken(call.speech, provider, answering):
+    if not _spoken(call.speech, provider, answering, target.model):
         if endpoint.name == COUNT_TOKENS:
             return Estimated(-(-len(body) // 4))
         raise ClientError(
@@ -137,9 +142,17 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             code="dialect_not_spoken",
             param="model",
         )
+    asked = Asked(request, model or "", stream)
     if answering is not call.speech:
-        asked = Asked(request, model or "", stream)
         return _translated(call, endpoint, asked, body, provider, target, answering)
+    return _passed(call, endpoint, asked, body, provider, target)
+
+
+def _passed(
+    call: "Call", endpoint: Endpoint, asked: Asked, body: Body, provider: ProviderSnapshot, target: Target
+) -> Admitted:
+    """The admission of a call whose provider speaks the client's dialect."""
+    request = asked.request
     changes: dict[str, bytes] = {}
     if target.renamed and not endpoint.in_path:
         changes["model"] = msgspec.json.encode(target.model)
@@ -152,21 +165,31 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     )
     if hide and isinstance(request, JsonRequest):
         changes["stream_options"] = request.with_usage()
+    without = reshape(
+        provider.faces.get(call.speech.family),
+        endpoint,
+        request.fields,
+        changes,
+        target=target.model,
+        head=call.head,
+    )
+    kept = body if isinstance(body, bytes) and not changes and not without else None
     price = _price(call, provider, target)
     return Admitted(
         provider.name,
         target.model,
-        model,
-        body if isinstance(body, bytes) and not changes else request.fields.patched(changes),
+        asked.model or None,
+        request.fields.patched(changes, without) if kept is None else kept,
         len(body),
         len(body),
-        stream,
+        asked.stream,
         hide,
         price,
         _reserved(endpoint, provider, price, request, body),
         request.metadata() or _NO_METADATA,
         call.speech.family,
         free=provider.free,
+        version=version_said(endpoint, request.fields),
     )
 
 
@@ -200,12 +223,13 @@ def _translated(
             strict=strict,
         )
         stream = translation.conversation.stream
+    written = reshaped(provider.faces.get(answering.family), endpoint, translation.body)
     price = _price(call, provider, target)
     return Admitted(
         provider.name,
         target.model,
         asked.model,
-        translation.body,
+        written,
         len(translation.body),
         len(body),
         stream,

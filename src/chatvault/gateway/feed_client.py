@@ -8,11 +8,12 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from chatvault.config.snapshot import Snapshot
+from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import (
     HEARTBEAT,
     SILENCE,
+    Access,
     Ack,
     Beat,
     Configure,
@@ -38,6 +39,8 @@ class Subscriber(Protocol):
     def welcome(self, pepper: bytes, snapshot: Snapshot) -> None: ...
 
     def configure(self, snapshot: Snapshot) -> None: ...
+
+    def access(self, tokens: dict[str, AccessToken]) -> None: ...
 
     def granted(self, answer: Granted) -> None: ...
 
@@ -140,6 +143,7 @@ class FeedClient(asyncio.Protocol):
             case Welcome():
                 self._transport = self._pending
                 self._welcomed = True
+                subscriber.access(message.access)
                 subscriber.welcome(bytes.fromhex(message.pepper), message.snapshot)
             case Granted():
                 subscriber.granted(message)
@@ -152,5 +156,7 @@ class FeedClient(asyncio.Protocol):
             case Forget():
                 subscriber.forget(message.tokens)
                 self._send(Ack(message.push))
+            case Access():
+                subscriber.access(message.tokens)
             case Beat():
                 pass

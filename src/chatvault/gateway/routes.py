@@ -32,6 +32,8 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     in_path: bool = False
     """The model stands in the path, and whether the answer is streamed: `stream`."""
     stream: bool = False
+    path: bytes = b""
+    """What stands behind `/v1` in the dialect, where it is asked by Vertex AI's paths."""
 
 
 _JSON: Final = {
@@ -70,11 +72,38 @@ _GEMINI: Final = {
     b"batchEmbedContents": Endpoint(
         "batchEmbedContents", "gemini.embed", "json", embedding=True, in_path=True
     ),
+    b"predict": Endpoint("predict", "gemini.predict", "json", in_path=True),
 }
+_VERTEX: Final = {
+    b"rawPredict": Endpoint(
+        "messages", "anthropic.messages", "json", conversation=True, in_path=True, path=b"/messages"
+    ),
+    b"streamRawPredict": Endpoint(
+        "messages",
+        "anthropic.messages",
+        "json",
+        conversation=True,
+        in_path=True,
+        stream=True,
+        path=b"/messages",
+    ),
+}
+_VERTEX_COUNT: Final = Endpoint(
+    "messages.count_tokens", "anthropic.count_tokens", "json", path=b"/messages/count_tokens"
+)
 _GEMINI_ARRAY: Final = Endpoint(
     "streamGenerateContent", "gemini.array", "json", conversation=True, in_path=True, stream=True
 )
-_GEMINI_PATH: Final = re.compile(rb"/v1(?:beta)?/models/([A-Za-z0-9._/:+-]+):([A-Za-z]+)")
+_GEMINI_PATH: Final = re.compile(rb"/v1(?:beta)?/models/([A-Za-z0-9._/:@+-]+):([A-Za-z]+)")
+_VERTEX_PATH: Final = re.compile(
+    rb"/v1(?:beta1)?/(?:projects/[A-Za-z0-9.:_-]+/locations/[a-z0-9-]+/)?"
+    rb"publishers/([A-Za-z0-9._-]+)/models/([A-Za-z0-9._/:@+-]+):([A-Za-z]+)"
+)
+"""As Google's and Anthropic's libraries ask Vertex AI. Whose project, and where, is for the gateway to say; a model
+whose name begins with a provider's stands there as if that published it."""
+_PUBLISHED: Final = b"/publishers/"
+_PUBLISHERS: Final = (b"google", b"anthropic")
+_COUNT: Final = "count-tokens"
 _LOCAL: Final = {
     b"/api/tags": Endpoint("api.tags", "ollama.models", local=True),
     b"/api/version": Endpoint("api.version", "ollama.models", local=True),
@@ -138,6 +167,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *_JSON.values(),
     *_GEMINI.values(),
     _GEMINI_ARRAY,
+    *_VERTEX.values(),
+    _VERTEX_COUNT,
     *_LOCAL.values(),
     _GEMINI_MODELS,
     _MODELS,
@@ -151,9 +182,15 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 
 def model_in_path(path: bytes) -> tuple[str, bytes]:
-    """The model and the verb of one of Gemini's paths; empty if it is none."""
+    """The model and the verb of one of Gemini's or Vertex AI's paths; empty if it is none."""
     match = _GEMINI_PATH.fullmatch(path)
-    return (match[1].decode(), match[2]) if match is not None else ("", b"")
+    if match is not None:
+        return match[1].decode(), match[2]
+    match = _VERTEX_PATH.fullmatch(path)
+    if match is None:
+        return "", b""
+    name = match[2] if match[1] in _PUBLISHERS else match[1] + b"/" + match[2]
+    return name.decode(), match[3]
 
 
 def find_endpoint(method: bytes, path: bytes, query: bytes = b"") -> Endpoint | None:
@@ -161,8 +198,11 @@ def find_endpoint(method: bytes, path: bytes, query: bytes = b"") -> Endpoint | 
     if method == b"POST":
         endpoint = _JSON.get(path)
         if endpoint is None and b":" in path:
-            endpoint = _GEMINI.get(model_in_path(path)[1])
-            if endpoint is not None and endpoint.stream and b"alt=sse" not in query:
+            model, verb = model_in_path(path)
+            endpoint = _GEMINI.get(verb)
+            if endpoint is None and _PUBLISHED in path:
+                endpoint = _VERTEX_COUNT if model == _COUNT else _VERTEX.get(verb)
+            if endpoint is not None and endpoint.stream and not endpoint.path and b"alt=sse" not in query:
                 return _GEMINI_ARRAY  # https://ai.google.dev/api/generate-content (2026-11)
         if endpoint is not None:
             return endpoint

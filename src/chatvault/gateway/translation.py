@@ -69,18 +69,23 @@ def _chat(stream_usage: bool, router: bool) -> ChatDialect:
     return ChatDialect(ChatQuirks(stream_usage=stream_usage, caches=router, top_k=router))
 
 
-def answering_dialect(asked: Speech, provider: ProviderSnapshot) -> Speech | None:
-    """The dialect a provider is asked in: the client's own where it speaks it, else the one it prefers. None:
-    there is none that the client's can be translated to."""
-    if not provider.dialects or _FORMS.get(asked.dialect, asked.dialect) in provider.dialects:
+def answering_dialect(asked: Speech, provider: ProviderSnapshot, model: str | None) -> Speech | None:
+    """The dialect a provider is asked in, for a model of it: the client's own where it speaks it, else the one it
+    prefers. None: there is none that the client's can be translated to."""
+    dialects = provider.dialects_of(model)
+    if not dialects or _FORMS.get(asked.dialect, asked.dialect) in dialects:
         return asked
-    for dialect in provider.dialects:
+    for dialect in dialects:
         speech = SPEECHES.get(dialect)
         if speech is not None and _related(asked, speech):
             return speech
-    if asked.embedding is not None and asked.family in (provider.faces or ("openai",)):
+    if asked.embedding is not None and asked.family in _families(provider, model):
         return asked  # it may have them, though its documents do not say so
     return None
+
+
+def _families(provider: ProviderSnapshot, model: str | None) -> tuple[str, ...]:
+    return provider.families(model) or ("openai",)
 
 
 def _related(one: Speech, other: Speech) -> bool:

@@ -7,6 +7,7 @@ from chatvault.core.clock import now_us
 from chatvault.core.seam import Request
 from chatvault.gateway.admission import Admitted
 from chatvault.gateway.outbound import outbound_headers, outbound_query, translated_headers
+from chatvault.gateway.reshaping import VERSION
 from chatvault.gateway.routes import Endpoint, model_in_path
 from chatvault.gateway.upstreams import Upstream
 from chatvault.wire.http_head import RequestHead
@@ -22,20 +23,25 @@ def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Re
     if translation is None:
         target = _passed_on(head, endpoint, admitted, upstream)
         headers = outbound_headers(head, upstream.headers, upstream.hidden, call.id)
+        if admitted.version is not None:
+            headers = [pair for pair in headers if pair[0] != VERSION]
+            headers.append((VERSION, admitted.version))
     else:
         path, mark, query = translation.path.partition(b"?")
-        target = upstream.below(path, mark + query, admitted.target)
+        target = upstream.below(path, mark + query, admitted.target, admitted.stream)
         headers = translated_headers(head, upstream.headers, call.id)
     return upstream.signed(Request(head.method, target, headers, admitted.body, admitted.length), now_us())
 
 
 def _passed_on(head: RequestHead, endpoint: Endpoint, admitted: Admitted, upstream: Upstream) -> bytes:
     """The request target of a call in the client's own dialect."""
-    if endpoint.in_path:
+    if endpoint.path:
+        path = endpoint.path
+    elif endpoint.in_path:
         _, verb = model_in_path(head.path)
         path = b"/models/%s:%s" % (quote(admitted.target or "", safe="").encode(), verb)
     elif admitted.family == "ollama":
         path = head.path
     else:
-        return upstream.target(head.path, head.query, admitted.target)
-    return upstream.below(path, outbound_query(head.query), admitted.target)
+        return upstream.target(head.path, head.query, admitted.target, admitted.stream)
+    return upstream.below(path, outbound_query(head.query), admitted.target, admitted.stream)

@@ -3,12 +3,12 @@ URL."""
 
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from chatvault.config.snapshot import ProviderSnapshot
+from chatvault.config.snapshot import AccessToken, ProviderSnapshot
 from chatvault.core.errors import OperatorError
 from chatvault.core.seam import Header, Request
 from chatvault.gateway.outbound import hidden_fields, outbound_query
@@ -16,11 +16,14 @@ from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
 from chatvault.net.tls import client_context
-from chatvault.providers.azure import deployment_path, versioned
-from chatvault.providers.signer import signer_of
+from chatvault.providers.azure import DEPLOYMENTS, deployment_path, versioned
+from chatvault.providers.signer import NO_TOKENS, signer_of
+from chatvault.providers.vertex import STYLE as VERTEX
+from chatvault.providers.vertex import anthropic_path
 
 _FIELD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [\t -~\x80-\xff]*")
 _PREFIX: Final = len(b"/v1")
+_MESSAGES: Final = b"/messages"
 
 
 class Upstream:
@@ -29,9 +32,14 @@ class Upstream:
     __slots__ = ("_base", "_query", "_signer", "headers", "hidden", "pool", "provider")
 
     def __init__(
-        self, provider: ProviderSnapshot, family: str, context: Callable[[str | None], ssl.SSLContext]
+        self,
+        provider: ProviderSnapshot,
+        family: str,
+        context: Callable[[str | None], ssl.SSLContext],
+        tokens: Mapping[str, AccessToken] = NO_TOKENS,
     ) -> None:
-        """Raises OperatorError for a base URL, proxy or CA file that cannot be used."""
+        """`tokens` has those that calls are signed with, by provider; it changes as they do. Raises OperatorError for a
+        base URL, proxy or CA file that cannot be used."""
         face = provider.faces.get(family)
         base_url, headers = (face.base_url, face.headers) if face else (provider.base_url, provider.headers)
         origin = parse_origin(base_url)
@@ -49,7 +57,7 @@ class Upstream:
                 )
         self._base = origin.path.encode()
         self._query = provider.query.encode()
-        self._signer = signer_of(provider)
+        self._signer = signer_of(provider, tokens)
         self.pool = Pool(
             origin,
             provider.timeouts,
@@ -57,15 +65,19 @@ class Upstream:
             proxy=parse_proxy(provider.proxy) if provider.proxy and origin.socket is None else None,
         )
 
-    def target(self, path: bytes, query: bytes, model: str | None = None) -> bytes:
+    def target(self, path: bytes, query: bytes, model: str | None = None, stream: bool = False) -> bytes:
         """The request target: what stands behind `/v1` in the client's, below the provider's base path.
-        `model` is its name at the provider, for those that have it in the path."""
-        return self.below(path[_PREFIX:], outbound_query(query), model)
+        `model` is its name at the provider, for those that have it in the path, as some have whether the answer is
+        streamed."""
+        return self.below(path[_PREFIX:], outbound_query(query), model, stream)
 
-    def below(self, path: bytes, query: bytes, model: str | None = None) -> bytes:
+    def below(self, path: bytes, query: bytes, model: str | None = None, stream: bool = False) -> bytes:
         """The request target of a path below the provider's base path."""
-        if self.provider.path_style is not None:
+        style = self.provider.path_style
+        if style == DEPLOYMENTS:
             path = deployment_path(path, model)
+        elif style == VERTEX and path.startswith(_MESSAGES):
+            path, query = anthropic_path(path, model, stream), b""  # it has no `?beta=true` there
         if self._query:
             query = versioned(query, self._query)
         return self._base + path + query

@@ -19,7 +19,7 @@ from chatvault.audit.lines import Priced, Private
 from chatvault.audit.redaction import redact
 from chatvault.audit.writer import ChainWriter
 from chatvault.config.networks import Networks, parse_networks
-from chatvault.config.snapshot import Snapshot
+from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
 from chatvault.feed.messages import Granted, Health, Hello
@@ -67,6 +67,8 @@ class Worker:
         self.feed = FeedClient(options.feed, _hello(options, self.journal.chain), self, self._health)
         self.book = PriceBook()
         self.directory = Directory({}, {}, (), None)
+        self.tokens: dict[str, AccessToken] = {}
+        """What calls are signed with, by provider, where control gets it."""
         self.connections: set[ClientConnection] = set()
         self.calls: set[Call] = set()
         self.served = 0
@@ -107,6 +109,11 @@ class Worker:
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.snapshot = snapshot
 
+    def access(self, tokens: dict[str, AccessToken]) -> None:
+        """Sign with these from now on. Pools live on, and calls under way end on what they began with."""
+        self.tokens.clear()
+        self.tokens.update(tokens)
+
     def granted(self, answer: Granted) -> None:
         self.grants.granted(answer)
 
@@ -140,7 +147,7 @@ class Worker:
             provider = self.snapshot.providers.get(name)
             if provider is None:
                 raise OperatorError("it was taken out of the configuration")
-            upstream = self._upstreams[name, family] = Upstream(provider, family, self._contexts)
+            upstream = self._upstreams[name, family] = Upstream(provider, family, self._contexts, self.tokens)
         return upstream
 
     def put_price_on_record(self, price: Price) -> None:

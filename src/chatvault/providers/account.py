@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Mapping
 
 from chatvault.config.schema import ProviderConfig
-from chatvault.config.snapshot import Face, ProviderSnapshot
-from chatvault.providers import azure
+from chatvault.config.snapshot import Face, LentToken, ProviderSnapshot
+from chatvault.providers import azure, vertex
 from chatvault.providers.discover import base_url_of, bearer_of, key_of, key_variables, missing, needs_key
 from chatvault.providers.faces import faces_of, root_of
 from chatvault.providers.proxies import proxy_for
@@ -27,8 +27,15 @@ def merged(
     problems = []
     if not _NAME.fullmatch(name):
         problems.append("a provider's name is letters, digits, `.`, `_`, `-`, 64 at most")
+    by_token = False
+    if row.name == vertex.KIND:
+        placed = vertex.placed(account, environ)
+        account, by_token = placed.account, placed.google is not None
+        problems += placed.problems
+    else:
+        problems += vertex.misplaced(account)
     url = _base_url(name, account, row, environ, problems)
-    faces = _faces(name, account, row, url, environ, problems)
+    faces = _faces(name, account, row, url, environ, problems, by_token=by_token)
     if account.ca_file is not None:
         problems += _certificates(account.ca_file)
     proxy, wrong = proxy_for(account.proxy, url or "", environ)
@@ -46,7 +53,8 @@ def merged(
         headers=main.headers,
         faces=faces,
         dialects=tuple(dialect for spoken in dialects for dialect in spoken),
-        path_style=azure.path_style(account.api_version),
+        claims={family: claims for family in faces if (claims := row.faces[family].claims)},
+        path_style=vertex.STYLE if row.name == vertex.KIND else azure.path_style(account.api_version),
         query=azure.version_query(account.api_version),
         price_id=row.price_id,
         timeouts=account.timeouts,
@@ -54,6 +62,7 @@ def merged(
         proxy=proxy or None,
         stream_usage=row.stream_usage if account.stream_usage is None else account.stream_usage,
         free=row.local,
+        signing=LentToken() if by_token else None,
     )
 
 
@@ -88,9 +97,11 @@ def _faces(
     url: str | None,
     environ: Mapping[str, str],
     problems: list[str],
+    *,
+    by_token: bool,
 ) -> dict[str, Face]:
-    """What each of its faces is called with, the credential among it. Values are never shown: they may be
-    secret."""
+    """What each of its faces is called with, the credential among it (but for one that is signed `by_token`).
+    Values are never shown: they may be secret."""
     own = {}
     for field, value in account.headers.items():
         if not _FIELD.fullmatch(field) or not _VALUE.fullmatch(value) or value != value.strip():
@@ -99,14 +110,14 @@ def _faces(
     key = account.api_key or key_of(row, name, environ)
     bearer = bearer_of(row, environ) if key is None else None
     credential = key or bearer
-    if row.credentials & own.keys():
-        pass  # one of them is the credential
+    if by_token or row.credentials & own.keys():
+        pass  # one of them is the credential, or it comes later
     elif credential is not None:
         if not re.fullmatch(r"[!-~]+", credential):
             problems.append(
                 "api_key: has a character that no key has (a blank, a line end, a quote that is not ASCII?)"
             )
-    elif needs_key(row, account.base_url):
+    elif row.name != vertex.KIND and needs_key(row, account.base_url):
         variables = " or ".join((*key_variables(row, name), *row.bearer_env))
         problems.append(f"api_key: needed; set {variables} in the environment or .env, or api_key")
     if url is None:

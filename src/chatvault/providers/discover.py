@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from chatvault.config.schema import ProviderConfig
+from chatvault.providers import vertex
 from chatvault.providers.faces import root_of
 from chatvault.providers.ollama import ollama_url
 from chatvault.providers.row import ProviderRow
@@ -60,6 +61,8 @@ def missing(row: ProviderRow, environ: Mapping[str, str]) -> tuple[str, ...]:
 def _found(row: ProviderRow, environ: Mapping[str, str]) -> ProviderConfig | None:
     if not row.base_url_env:
         return None
+    if row.name == vertex.KIND:
+        return vertex.found(environ)
     said = bool(environ.get(row.base_url_env, "").strip())
     key = key_of(row, row.name, environ)
     url = base_url_of(row, row.name, environ)

@@ -31,7 +31,8 @@ def faces_of(
                 headers[face.auth_header] = face.auth_format.format(key=key)
             elif bearer is not None:
                 headers["authorization"] = f"Bearer {bearer}"
-        faces[family] = Face(url.rstrip("/") if root is None else _below(root, face.path), headers)
+        where = url.rstrip("/") if root is None else _below(root, face.path)
+        faces[family] = Face(where, headers, face.sets, face.drops)
     return faces
 
 

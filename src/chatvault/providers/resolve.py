@@ -8,11 +8,14 @@ from decimal import Decimal
 import msgspec
 
 from chatvault.config.schema import Config, PriceConfig, ProviderConfig
-from chatvault.config.snapshot import ProviderSnapshot, Snapshot
+from chatvault.config.snapshot import LentToken, ProviderSnapshot, Snapshot
 from chatvault.core.errors import OperatorError
 from chatvault.core.money import pico
+from chatvault.providers import vertex
 from chatvault.providers.account import merged
 from chatvault.providers.discover import discover
+from chatvault.providers.google_account import GoogleAccount
+from chatvault.providers.proxies import proxy_for
 from chatvault.providers.row import ProviderRow
 from chatvault.providers.rows import FAKE, ROWS
 
@@ -88,6 +91,28 @@ def resolve(
         default_provider=config.default_provider or _default(providers),
         prices=prices,
     )
+
+
+def google_accounts(
+    config: Config, environ: Mapping[str, str], snapshot: Snapshot
+) -> dict[str, GoogleAccount]:
+    """By provider: what control gets the tokens of the snapshot's providers with. Raises OperatorError where it cannot
+    be read any more."""
+    accounts = _accounts(config, environ, False, None)
+    found = {}
+    for name, provider in snapshot.providers.items():
+        if not isinstance(provider.signing, LentToken):
+            continue
+        placed = vertex.placed(accounts[name], environ)
+        if placed.google is None:
+            raise OperatorError(
+                "\n".join(f"providers.{name}: {problem}" for problem in placed.problems), code="bad_config"
+            )
+        proxy, _ = proxy_for(accounts[name].proxy, placed.google.token_url, environ)
+        if proxy and "://" not in proxy:
+            proxy = f"http://{proxy}"
+        found[name] = msgspec.structs.replace(placed.google, proxy=proxy or None)
+    return found
 
 
 def _accounts(

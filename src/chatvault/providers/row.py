@@ -14,6 +14,13 @@ class FaceRow(msgspec.Struct, frozen=True, kw_only=True):
     auth_format: str = "Bearer {key}"
     headers: dict[str, str] = {}
     """Sent with every call."""
+    sets: dict[str, str] = {}
+    """Fields that a request's body has to have here."""
+    drops: tuple[str, ...] = ()
+    """Fields that a conversation's body must not have here, since they stand in the path."""
+    claims: tuple[str, ...] = ()
+    """What the names of its models begin with: they are asked here and nowhere else. Empty: whatever no other
+    face claims."""
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +41,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     """The first that is set holds the credential."""
     bearer_env: tuple[str, ...] = ()
     """Where no key is set: the first that is set holds a token, which goes as `Authorization: Bearer`."""
+    other_env: tuple[str, ...] = ()
+    """What else of the environment says something of it."""
     key_required: bool = True
     docs: str
     price_id: str | None = None
@@ -74,4 +83,4 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def variables(self) -> tuple[str, ...]:
         """Of the environment, that say something of it."""
-        return tuple(filter(None, (*self.key_env, *self.bearer_env, self.base_url_env)))
+        return tuple(filter(None, (*self.key_env, *self.bearer_env, self.base_url_env, *self.other_env)))

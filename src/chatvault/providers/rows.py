@@ -2,6 +2,8 @@
 
 from chatvault.providers.azure import KIND as AZURE
 from chatvault.providers.row import FaceRow, ProviderRow
+from chatvault.providers.vertex import KIND as VERTEX
+from chatvault.providers.vertex import VARIABLES as VERTEX_VARIABLES
 
 FAKE = "fake"
 OPENAI_DIALECTS = ("openai.chat", "openai.responses", "openai.completions", "openai.embeddings")
@@ -37,6 +39,7 @@ def _remote(
     rooted: bool = False,
     deployed: bool = False,
     local: bool = False,
+    other_env: tuple[str, ...] = (),
 ) -> ProviderRow:
     """`dialects` are OpenAI's at the root; `faces` are for all others."""
     return ProviderRow(
@@ -47,6 +50,7 @@ def _remote(
         base_url_env=base_url_env or f"{name.upper()}_BASE_URL",
         key_env=(f"{name.upper()}_API_KEY",) if key_env is None else key_env,
         bearer_env=bearer_env,
+        other_env=other_env,
         key_required=not local,
         docs=docs,
         price_id=price_id,
@@ -109,6 +113,40 @@ _ROWS = (
         rooted=True,
         base_url_env="GOOGLE_GEMINI_BASE_URL",
         key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        price_id="google",
+    ),
+    _remote(
+        VERTEX,
+        None,  # by project and location: `vertex.py`
+        "https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest",
+        faces={
+            "gemini": FaceRow(
+                dialects=("gemini.generate",),  # its embeddings are asked by `predict`
+                path="/publishers/google",
+                auth_header="x-goog-api-key",
+                auth_format="{key}",
+                claims=("gemini-", "gemma-", "text-embedding-", "text-multilingual-embedding-"),
+            ),
+            # https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (2026-11)
+            "anthropic": FaceRow(
+                dialects=("anthropic.messages",),
+                path="/publishers/anthropic",
+                auth_header="x-goog-api-key",
+                auth_format="{key}",
+                sets={"anthropic_version": "vertex-2023-10-16"},
+                drops=("model",),
+                claims=("claude-",),
+            ),
+            # Open models, by names such as `meta/llama-3.3-70b-instruct-maas`.
+            # https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis (2026-11)
+            "openai": FaceRow(
+                dialects=CHAT, path="/endpoints/openapi", auth_header="x-goog-api-key", auth_format="{key}"
+            ),
+        },
+        rooted=True,
+        base_url_env="GOOGLE_VERTEX_BASE_URL",
+        key_env=("VERTEX_API_KEY",),
+        other_env=VERTEX_VARIABLES,
         price_id="google",
     ),
     _remote(

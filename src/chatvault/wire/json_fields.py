@@ -8,6 +8,7 @@ occurs twice, and a key that equals one we decide on in all but case. Lone surro
 """
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
@@ -55,13 +56,16 @@ class Fields:
             self._spans = _spans(self.body, self.values)
         return self._spans
 
-    def patched(self, changes: dict[str, bytes]) -> bytes | list[bytes | memoryview]:
-        """`body` with each named field's value replaced, or the field added in front where there was none.
+    def patched(
+        self, changes: dict[str, bytes], without: Collection[str] = ()
+    ) -> bytes | list[bytes | memoryview]:
+        """`body` with each named field's value replaced, or the field added in front where there was none, and the
+        fields taken out that it is to be `without`.
 
         A large body comes back in slices, so that it is not copied.
         """
         laid = self._laid
-        if laid is not None and len(changes) == 1:
+        if laid is not None and len(changes) == 1 and not without:
             ((name, value),) = changes.items()
             if name in self.values:
                 pieces = laid.copy()
@@ -73,8 +77,11 @@ class Fields:
         new = [b'"%s":%s' % (name.encode(), changes[name]) for name in changes if name not in spans]
         if new:
             done = body.index(b"{") + 1
-            parts += [source[:done], b",".join(new) + (b"," if spans else b"")]
+            more = spans.keys() - without if without else spans
+            parts += [source[:done], b",".join(new) + (b"," if more else b"")]
         inside = [(*spans[name], value) for name, value in changes.items() if name in spans]
+        if without:
+            inside += self._gaps(without)
         if len(inside) > 1:
             inside.sort()
         for start, end, value in inside:
@@ -82,6 +89,21 @@ class Fields:
             done = end
         parts.append(source[done:])
         return b"".join(parts) if source is body else parts
+
+    def _gaps(self, without: Collection[str]) -> list[tuple[int, int, bytes]]:
+        """Where the fields lie that are taken out, each with the comma behind it, or, behind one that stays, before
+        it."""
+        gaps, begins, stays = [], self.body.index(b"{") + 1, False
+        for name, (_, end) in self.spans.items():
+            behind = _after_blanks(self.body, end)  # the comma or the brace
+            if name not in without:
+                stays = True
+            elif stays:
+                gaps.append((begins - 1, end, b""))
+            else:
+                gaps.append((begins, behind if self.body[behind - 1] == _COMMA else end, b""))
+            begins = behind
+        return gaps
 
 
 class _Leads(dict[str, bytes]):
