@@ -143,7 +143,7 @@ async def test_a_stream_that_broke_has_an_estimated_usage(tmp_path: Path, way: s
         assert not heard.whole()
     record = (await gate.records()).only()
     assert (record.state, record.code) == (state, code)
-    assert (record.usage_source, record.cost_source) == ("estimated", "prices")
+    assert (record.usage_source, record.cost_source) == ("estimated", "estimated")
     assert record.usage is not None
     assert record.usage.input > 0
     assert record.usage.output > 0

@@ -53,7 +53,8 @@ async def test_streams_that_end_oddly(tmp_path: Path, pieces: tuple[bytes, ...],
         return
     assert (heard.status, heard.body, heard.whole()) == (200, shown, True)
     assert record.state == "completed"
-    assert (record.usage is not None) == any(b'"usage"' in piece for piece in pieces)
+    told = any(b'"usage"' in piece for piece in pieces)
+    assert record.usage_source == ("provider" if told else "estimated")
 
 
 async def test_a_stream_that_was_whole_before_its_connection_broke_is_whole(tmp_path: Path) -> None:

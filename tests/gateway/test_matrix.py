@@ -124,7 +124,7 @@ async def test_client_gone_within_the_stream(tmp_path: Path, shape: Shape) -> No
         await gate.settled(1)
     record = record_of(await asyncio.to_thread(Records, gate.journal), shape, None)
     assert (record.state, record.code, record.status) == ("client_gone", "client_gone", 200)
-    assert (record.usage_source, record.cost_source) == ("estimated", "prices")
+    assert (record.usage_source, record.cost_source) == ("estimated", "estimated")
     assert record.usage is not None
     assert record.usage.input > 0
     assert 1 <= record.usage.output < 500

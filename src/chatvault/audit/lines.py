@@ -7,6 +7,7 @@ text lies.
 
 import msgspec
 
+from chatvault.core.sizes import Sizes
 from chatvault.core.states import CostSource, State, UsageSource
 from chatvault.core.usage import Usage
 
@@ -124,6 +125,8 @@ class Closed(Line, tag="closed", kw_only=True):
     attempts: int = 1
     usage: Usage | None = None
     usage_source: UsageSource = "unknown"
+    sizes: Sizes | None = None
+    """What an estimated usage was made of."""
     cost: int | None = None
     """Pico-dollars; None is unknown, never 0."""
     cost_source: CostSource = "unknown"

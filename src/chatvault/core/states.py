@@ -19,9 +19,9 @@ State = Literal[
 UsageSource = Literal["provider", "counted", "estimated", "unknown"]
 """Who says what was used: the provider, a tokenizer, an estimate, nobody."""
 
-CostSource = Literal["prices", "provider", "free", "unknown"]
-"""Where a cost comes from: the price book (over the usage), the provider's own word, nothing was billed,
-nowhere.
+CostSource = Literal["prices", "counted", "estimated", "provider", "free", "unknown"]
+"""Where a cost comes from: the price book (over a usage that the provider told, a tokenizer counted, or that is
+estimated), the provider's own word, nothing was billed, nowhere.
 """
 
 STATES: Final[tuple[State, ...]] = get_args(State)

@@ -30,6 +30,7 @@ from chatvault.core.errors import (
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
+from chatvault.counting.measure import keep
 from chatvault.gateway import local
 from chatvault.gateway.admission import (
     Admitted,
@@ -195,6 +196,8 @@ class Call:
         """The answer has begun: the request's body will not be needed again."""
         self._release()
         if self.admitted is not None and self.admitted.body:
+            if self.endpoint is not None and self.endpoint.conversation:
+                self.outcome.asked = keep(self.admitted.body)
             self.admitted.body = b""
 
     def _open(self) -> None:

@@ -9,9 +9,11 @@ import msgspec
 from chatvault.audit.lines import Closed, Opened, Private
 from chatvault.audit.redaction import redact, redact_bytes
 from chatvault.core.clock import now_us
+from chatvault.core.sizes import Sizes
 from chatvault.core.states import CostSource, State, UsageSource
 from chatvault.core.usage import Usage
-from chatvault.gateway.estimate import estimate
+from chatvault.counting.measure import Kept
+from chatvault.gateway.unsaid import unsaid_usage
 from chatvault.pricing.price import cost
 from chatvault.wire.openai.reply import Facts
 from chatvault.wire.tap import Tap
@@ -23,18 +25,6 @@ _MAX_ERROR: Final = 4096
 _MAX_WORD: Final = 256
 """Characters of a provider's model name or finish reason."""
 _MAX_METADATA: Final = 16 << 10
-_BROKEN: Final = frozenset(
-    (
-        "upstream_error",
-        "client_gone",
-        "upstream_cut",
-        "stalled",
-        "error_in_band",
-        "ended_by_gateway",
-        "gateway_error",
-    )
-)
-"""States in which a stream's usage may be missing because its end is."""
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -46,6 +36,10 @@ class Outcome(msgspec.Struct, gc=False):
     detail: str | None = None
     facts: Facts | None = None
     tap: Tap | None = None
+    asked: Kept | None = None
+    """What is kept of the request, in case that nobody says what it used."""
+    answer: bytes | None = None
+    """The whole answer, where it does not say."""
     upstream_status: int | None = None
     upstream_id: str | None = None
     nothing_sent: bool = False
@@ -93,9 +87,9 @@ def closed_line(call: "Call", state: State) -> Closed:
     assert grant is not None
     assert endpoint is not None
     facts = outcome.facts or (outcome.tap.facts if outcome.tap is not None else None)
-    usage, source = _usage(call, state, facts)
+    usage, source, sizes = _usage(call, state, facts)
     price = admitted.price
-    amount, origin = _cost(call, state, usage, facts)
+    amount, origin = _cost(call, source, usage, facts)
     return Closed(
         at=now_us(),
         id=call.id,
@@ -114,6 +108,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         attempts=call.attempts,
         usage=usage,
         usage_source=source,
+        sizes=sizes,
         cost=amount,
         cost_source=origin,
         bound=_bound(admitted.reserved, call.attempts) if amount is None else None,
@@ -136,17 +131,15 @@ def _bound(reserved: int | None, attempts: int) -> int | None:
     return None if reserved is None else reserved * attempts
 
 
-def _usage(call: "Call", state: State, facts: Facts | None) -> tuple[Usage | None, UsageSource]:
+def _usage(call: "Call", state: State, facts: Facts | None) -> tuple[Usage | None, UsageSource, Sizes | None]:
     if facts is not None and facts.usage is not None:
-        return facts.usage, "provider"
-    tap = call.outcome.tap
-    if tap is not None and tap.events and state in _BROKEN and call.admitted is not None:
-        return estimate(call.admitted.input_bytes, tap), "estimated"
-    return None, "unknown"
+        return facts.usage, "provider", None
+    found = unsaid_usage(call, state)
+    return (found[0], "estimated", found[1]) if found is not None else (None, "unknown", None)
 
 
 def _cost(
-    call: "Call", state: State, usage: Usage | None, facts: Facts | None
+    call: "Call", source: UsageSource, usage: Usage | None, facts: Facts | None
 ) -> tuple[int | None, CostSource]:
     admitted, outcome = call.admitted, call.outcome
     assert admitted is not None
@@ -163,7 +156,7 @@ def _cost(
     if usage is not None and admitted.price is not None:
         amount = cost(admitted.price, usage)
         if amount is not None:
-            return amount, "prices"
+            return amount, "prices" if source == "provider" else "estimated"
     return None, "unknown"
 
 

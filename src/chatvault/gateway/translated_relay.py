@@ -7,6 +7,8 @@ endings, the same care that a broken answer never looks like a whole one.
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.gateway.translation import Translation
@@ -34,19 +36,27 @@ _MOST_HELD: Final = 64 << 20
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _JSON: Final = (b"content-type", b"application/json")
+_FRAME: Final = b'{"text":'
+_FRAMED: Final = len(_FRAME) + len('""}')
 _REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-control"))
 
 
 class Told:
     """What a translation has told so far; the `Tap` of a translated stream, for the record and for estimates."""
 
-    __slots__ = ("done", "ended", "events", "facts", "last", "plain", "plain_size")
+    __slots__ = ("done", "ended", "events", "facts", "plain", "plain_size", "text")
 
     def __init__(self) -> None:
         self.facts = Facts()
         self.done = self.ended = False
         self.events = self.plain = self.plain_size = 0
-        self.last = b""
+        self.text = ""
+        """The latest text."""
+
+    @property
+    def last(self) -> bytes:
+        """As if it had come in an event."""
+        return b"%s%s}" % (_FRAME, msgspec.json.encode(self.text))
 
     def learn(self, events: list[AnyEvent]) -> Failed | None:
         """The error that is among the events, if there is one."""
@@ -55,7 +65,8 @@ class Told:
         for event in events:
             if type(event) is TextDelta or type(event) is ArgumentsDelta:
                 self.plain += 1
-                self.plain_size += len(event.text)
+                self.plain_size += _FRAMED + len(event.text)
+                self.text = event.text
             elif type(event) is not PartBegun and type(event) is not PartEnded:
                 failed = failed or self._other(event)
         return failed
@@ -234,6 +245,8 @@ class TranslatedRelay:
         if failed is not None:
             self._failed(failed, [])
             return
+        if self._told.facts.usage is None:
+            call.outcome.answer = body
         if not self._told.done:
             self._finish()
             return

@@ -87,6 +87,8 @@ class WholeRelay:
             )
             return
         call.outcome.facts = facts
+        if facts.usage is None:
+            call.outcome.answer = body
         if facts.error is not None:
             call.outcome.state = "error_in_band"
             call.outcome.code = "upstream_error_in_answer"
