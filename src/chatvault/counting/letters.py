@@ -41,8 +41,8 @@ def letters(text: bytes) -> Letters:
     size = len(text)
     kinds = list(KINDS.values())[:_ASCII] if text.isascii() else KINDS.values()
     counts = [size - len(text.translate(None, kind)) for kind in kinds]
-    counts += [0] * (len(KINDS) - len(counts))
-    return Letters(*counts, len(text.split()))
+    counts += [0] * (len(KINDS) - len(counts)) + [len(text.split())]
+    return Letters(*counts)
 
 
 def total(counts: Letters) -> int:
