@@ -12,16 +12,20 @@ from tests.recorded.heard import Call, Counts, Heard
 from tests.recorded.transport import Canned
 
 
+def google_client(canned: Canned) -> genai.Client:
+    return genai.Client(
+        api_key="k",
+        vertexai=False,
+        http_options=types.HttpOptions(
+            base_url="http://test", httpx_client=httpx2.Client(transport=canned.new)
+        ),
+    )
+
+
 class Generate:
     def __init__(self) -> None:
         self._canned = Canned()
-        self._client = genai.Client(
-            api_key="k",
-            vertexai=False,
-            http_options=types.HttpOptions(
-                base_url="http://test", httpx_client=httpx2.Client(transport=self._canned.new)
-            ),
-        )
+        self._client = google_client(self._canned)
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
         self._canned.answers(body, status=status)

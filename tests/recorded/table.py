@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.recorded import embeddings
+from tests.recorded.embeddings import EMBEDDINGS, Library
 from tests.recorded.exchanges import DIALECTS, FOLDER, exchanges
 from tests.recorded.official import clients
 from tests.recorded.tally import Pair, Tally
@@ -16,9 +18,13 @@ _SHOWN: Final = 6
 
 def measure(at_most: int | None = None, *sources: str) -> Tally:
     tally, judges = Tally(), clients()
-    for source in sources or DIALECTS:
+    for source in sources or (*DIALECTS, *EMBEDDINGS):
+        library = Library() if source in EMBEDDINGS else None
         for exchange in exchanges(source, at_most=at_most):
-            tally.add(source, exchange, judges)
+            if library is None:
+                tally.add(source, exchange, judges)
+            else:
+                embeddings.add(tally, source, exchange, library)
     return tally
 
 
