@@ -22,6 +22,7 @@ from chatvault.wire.hub.conversation import (
 )
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.openai.responses.tools import read_tools
 
 CLOSED = (
     b'{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}'
@@ -367,7 +368,7 @@ def test_tools_of_servers() -> None:
     search = b'{"type":"web_search","user_location":{"type":"approximate","approximate":{"city":"Paris"}},"filters":{"allowed_domains":["x"]},"search_context_size":"low"}'
     request, dropped = written(
         tools=(
-            ServerTool(kind="web_search", origin="openai.responses", raw=msgspec.Raw(search)),
+            *read_tools({"tools": [json.loads(search)]}),
             ServerTool(kind="code_execution", origin="gemini.generate", raw=msgspec.Raw(b"{}")),
             ServerTool(
                 kind="file_search", origin="openai.responses", raw=msgspec.Raw(b"{}"), path="tools[7]"

@@ -29,6 +29,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.openai.chat.citations import citations_in
 from tests.wire.anthropic.told import told
 
 ME = "anthropic.messages"
@@ -440,7 +441,7 @@ def test_other_alternatives_are_left_out_and_names_are_made() -> None:
     [
         (CITED, ME, CITED),
         ({"type": "url_citation", "url_citation": {"url": "u", "title": "t"}}, "openai.chat", ("u", "t")),
-        ({"type": "url_citation", "url": "u"}, "openai.responses", ("u", "")),
+        ({"type": "url_citation", "url": "u"}, "openai.responses", ("u", None)),
         ({"type": "file_citation", "file_id": "f"}, "openai.responses", None),
     ],
 )
@@ -448,7 +449,9 @@ def test_citations(raw: Any, origin: str, expected: Any) -> None:
     events: list[AnyEvent] = [
         Begun(),
         PartBegun(index=0, part=Text(text="")),
-        CitationTold(index=0, raw=msgspec.Raw(msgspec.json.encode(raw)), origin=origin),
+        CitationTold(
+            index=0, raw=msgspec.Raw(msgspec.json.encode(raw)), origin=origin, cited=citations_in(raw)
+        ),
         PartEnded(index=0),
         Ended(),
     ]

@@ -8,9 +8,11 @@ import pytest
 from chatvault.core.errors import ClientError
 from chatvault.core.usage import Usage
 from chatvault.wire.gemini.array import ArraySplitter
+from chatvault.wire.gemini.dialect import GEMINI
 from chatvault.wire.gemini.facts import read_facts
 from chatvault.wire.gemini.request import read
 from chatvault.wire.gemini.tap import StreamTap
+from chatvault.wire.hub.events import UsageTold
 from tests.wire.openai.recordings import pieces
 
 PLAIN = {
@@ -27,6 +29,22 @@ ERROR = {"error": {"code": 500, "message": "no"}}
 
 def sse(*chunks: Any) -> list[bytes]:
     return [b"data: " + json.dumps(each).encode() + b"\r\n\r\n" for each in chunks]
+
+
+@pytest.mark.parametrize(
+    ("model", "searches"),
+    [("gemini-2.5-pro", 1), ("models/gemini-2.0-flash-001", 1), ("gemini-3-pro", 2), ("gemini-25", 2)],
+)
+def test_searches_are_counted_as_they_are_billed(model: str, searches: int) -> None:
+    chunk = {
+        "candidates": [{"finishReason": "STOP", "groundingMetadata": {"webSearchQueries": ["a", "b"]}}],
+        "usageMetadata": {"promptTokenCount": 1},
+        "modelVersion": model,
+    }
+    body = json.dumps(chunk).encode()
+    assert read_facts(body).usage == Usage(input=1, searches=searches)
+    told = [event.usage for event in GEMINI.read_reply(body) if isinstance(event, UsageTold)]
+    assert told[-1].searches == searches
 
 
 def test_a_stream_that_is_whole() -> None:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from openai import omit
 from openai._models import construct_type
@@ -59,9 +60,16 @@ def own_usage(exchange: Exchange) -> Usage | None:
             continue
         inner: dict[str, Any] = value["response"] if isinstance(value.get("response"), dict) else value
         found = usage_of(inner.get("usage") or (inner.get("x_groq") or {}).get("usage")) or found
+        if found is not None and (searches := searched(inner)):
+            found = msgspec.structs.replace(found, searches=searches)
         if exchange.streaming and value.get("type") in ("response.completed", "response.incomplete"):
             break
     return found
+
+
+def searched(response: dict[str, Any]) -> int:
+    calls = [item for item in response.get("output") or () if item.get("type") == "web_search_call"]
+    return sum((call.get("action") or {}).get("type", "search") == "search" for call in calls)
 
 
 def said_of(found: Gist) -> list[tuple[str, str, str, list[tuple[str, str, str]], str | None]]:

@@ -46,6 +46,27 @@ def test_a_response(status: str) -> None:
     assert (facts.finish, facts.error, facts.usage) == (status, None, Usage(input=3, output=1))
 
 
+def test_searches_of_a_response_are_counted_once() -> None:
+    """To open a page costs no fee; what cannot be read of one item does not hide the others."""
+    output: list[object] = [
+        {"type": "web_search_call", "action": {"type": "search"}},
+        {"type": "web_search_call", "action": {"type": "open_page"}},
+        {"type": "web_search_call"},
+        {"type": "message"},
+    ]
+    told = {"status": "completed", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    assert learnt({**told, "output": output}).usage == Usage(input=1, output=1, searches=2)
+    assert learnt({"response": {**told, "output": output}}).usage == Usage(input=1, output=1, searches=2)
+    odd = [*output, {"type": 7}]
+    assert learnt({**told, "output": odd}).usage == Usage(input=1, output=1, searches=2)
+    assert learnt({**told, "output": "none"}).usage == Usage(input=1, output=1)
+
+
+def test_perplexity_counts_its_searches() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "num_search_queries": 3}
+    assert learnt({"usage": usage}).usage == Usage(input=1, output=1, searches=3)
+
+
 def test_a_response_that_goes_on_is_not_finished() -> None:
     assert learnt({"object": "response", "status": "in_progress", "usage": None}).finish is None
 

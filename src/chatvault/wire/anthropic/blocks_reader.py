@@ -12,10 +12,11 @@ import msgspec
 
 from chatvault.wire.anthropic.carrier import Proof, unpack
 from chatvault.wire.anthropic.names import ME
+from chatvault.wire.anthropic.searches import citations_in, search_in
 from chatvault.wire.anthropic.tool_input import arguments_of
 from chatvault.wire.hub.conversation import ResultPart
 from chatvault.wire.hub.parts import AnyPart, Media, Text, Thought, ToolCall, ToolResult, Unknown
-from chatvault.wire.json_value import Values, raw
+from chatvault.wire.json_value import Values, object_of, raw
 from chatvault.wire.taken import refused, take_text, take_truth, unread
 
 _LIFETIMES: Final = {None: "default", "5m": "5m", "1h": "1h"}
@@ -61,7 +62,7 @@ def _kind(block: Values, path: str) -> str:
 
 
 def _unknown(block: Values, place: str | None) -> Unknown:
-    return Unknown(kind=str(block["type"]), raw=raw(block), origin=ME, path=place)
+    return Unknown(kind=str(block["type"]), raw=raw(block), search=search_in(block), origin=ME, path=place)
 
 
 def _proven(part: AnyPart, proofs: dict[str, Proof]) -> AnyPart:
@@ -105,6 +106,7 @@ def _text(block: Values, path: str, place: str | None) -> Text:
         text=text,
         cache=cache,
         citations=tuple(map(raw, citations or ())),
+        cited=tuple(cited for each in citations or () for cited in citations_in(object_of(each))),
         origin=ME if extra or citations else None,
         extra=extra,
         path=place,

@@ -14,6 +14,7 @@ from chatvault.wire.anthropic.answer_text import NAMES, AnswerText
 from chatvault.wire.anthropic.errors import read_error
 from chatvault.wire.anthropic.finish import reason_of
 from chatvault.wire.anthropic.names import ME
+from chatvault.wire.anthropic.searches import citations_in, search_in
 from chatvault.wire.anthropic.tool_input import INVALID_JSON, arguments_of
 from chatvault.wire.anthropic.usage import merged, normalise
 from chatvault.wire.hub.events import (
@@ -237,7 +238,9 @@ class ReplyReading:
         elif kind == "signature_delta" and isinstance(delta.get("signature"), str):
             return [SignatureTold(index=block.index, signature=text_of(delta["signature"]))]
         elif kind == "citations_delta" and delta.get("citation") is not None:
-            return [CitationTold(index=block.index, raw=raw(delta["citation"]), origin=ME)]
+            citation = delta["citation"]
+            cited = citations_in(object_of(citation))
+            return [CitationTold(index=block.index, raw=raw(citation), origin=ME, cited=cited)]
         return []
 
     def block_stop(self, at: int | None) -> list[AnyEvent]:
@@ -314,7 +317,7 @@ def _unknown(whole: Values, text: str) -> Unknown:
             whole["input"] = decode(text.encode())
         except ValueError:
             whole["input"] = {INVALID_JSON: text}
-    return Unknown(kind=text_of(whole.get("type")), raw=raw(whole), origin=ME)
+    return Unknown(kind=text_of(whole.get("type")), raw=raw(whole), search=search_in(whole), origin=ME)
 
 
 def read_reply(body: bytes) -> list[AnyEvent]:

@@ -17,6 +17,7 @@ from chatvault.wire.anthropic.carrier import Proof, pack
 from chatvault.wire.anthropic.errors import write_error_event
 from chatvault.wire.anthropic.finish import READ, word_of
 from chatvault.wire.anthropic.names import ME
+from chatvault.wire.anthropic.searches import search_blocks, written_citation
 from chatvault.wire.anthropic.tool_input import CUSTOM_INPUT
 from chatvault.wire.anthropic.usage import retold
 from chatvault.wire.hub.events import (
@@ -37,7 +38,7 @@ from chatvault.wire.hub.events import (
     of_part,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
-from chatvault.wire.json_value import Values, decode, encode, object_of, put, text_of
+from chatvault.wire.json_value import Values, decode, encode, object_of, put
 
 _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"}
 _UNTOLD: Final = Usage()
@@ -169,6 +170,8 @@ class ReplyWriting:
                 return found + (self._arguments(part, part.arguments) if part.arguments else [])
             case Unknown() if part.origin == ME:
                 return self._whole(object_of(decode(bytes(part.raw))))
+            case Unknown() if part.search is not None:
+                return self._searched(search_blocks(part.search))
             case Media() if part.data is not None or part.url is not None:
                 source = {"type": "base64", "media_type": part.mime, "data": part.data}
                 if part.data is None:
@@ -201,6 +204,15 @@ class ReplyWriting:
             return self._block_start(block)
         return self._block_start(block | {"input": {}}) + self._input_delta(encode(given).decode())
 
+    def _searched(self, blocks: list[Values]) -> list[Values]:
+        """The last of them ends with the part."""
+        found: list[Values] = []
+        for at, block in enumerate(blocks):
+            if at:
+                found.append({"type": "content_block_stop", "index": self._at})
+            found += self._whole(block)
+        return found
+
     def _carried(self, call: ToolCall, signature: str) -> list[Values]:
         """A block that takes along the proof of a call that another provider signed."""
         proof = Proof(origin=call.origin or "", call=call.id, signature=signature)
@@ -225,9 +237,11 @@ class ReplyWriting:
             case SignatureTold() if isinstance(block, ToolCall) and event.signature:
                 self._proof = Proof(origin=block.origin or "", call=block.id, signature=event.signature)
             case CitationTold() if block is not None:
-                citation = _citation(event)
-                if citation is not None:
-                    return self._delta({"type": "citations_delta", "citation": citation})
+                return [
+                    each
+                    for citation in _citations(event)
+                    for each in self._delta({"type": "citations_delta", "citation": citation})
+                ]
         return []
 
     def _stop(self) -> list[Values]:
@@ -293,22 +307,9 @@ def _extra(part: AnyPart) -> Values:
     return dict(part.extra) if part.extra and part.origin == ME else {}
 
 
-def _citation(event: CitationTold) -> object | None:
-    """Anthropic's own as it came, a page of the web from OpenAI's; None for what has no counterpart."""
-    if event.origin == ME:
-        return event.raw
-    values = object_of(decode(bytes(event.raw)))
-    values = object_of(values.get("url_citation")) or values
-    url = text_of(values.get("url"))
-    if not url:
-        return None
-    return {
-        "type": "web_search_result_location",
-        "url": url,
-        "title": text_of(values.get("title")),
-        "cited_text": text_of(values.get("text")),
-        "encrypted_index": "",
-    }
+def _citations(event: CitationTold) -> list[object]:
+    """Anthropic's own as it came, pages of the web from others; none for what has no counterpart."""
+    return [event.raw] if event.origin == ME else [written_citation(each) for each in event.cited]
 
 
 class ReplyStreamWriter:

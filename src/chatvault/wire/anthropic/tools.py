@@ -16,7 +16,9 @@ from chatvault.wire.anthropic.tool_input import CUSTOM_INPUT
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path, tool_path
-from chatvault.wire.json_value import Values, decode, object_of, put, raw
+from chatvault.wire.hub.search import WebSearch
+from chatvault.wire.json_value import Values, decode, list_of, number_of, object_of, put, raw
+from chatvault.wire.openai.search_options import place_of
 from chatvault.wire.taken import refused, take_object, take_text, take_truth, unread
 
 _KINDS: Final = {
@@ -30,6 +32,8 @@ _WRITTEN: Final = {
     "web_fetch": "web_fetch_20250910",
     "code_execution": "code_execution_20250825",
 }
+_MEANT: Final[tuple[object, ...]] = (None, {}, [], {"type": "auto"})
+"""Options that ask for what is done anyway."""
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _MODES: Final = {"auto": "auto", "any": "required", "none": "none", "tool": "named"}
 _CHOICES: Final = {mode: kind for kind, mode in _MODES.items()}
@@ -45,7 +49,9 @@ def read_tool(value: object, index: int) -> Tool | ServerTool:
         if not isinstance(kind, str):
             raise refused(f"{path}.type", "a string")
         dated = _DATED.fullmatch(kind)
-        return ServerTool(kind=_KINDS[dated[1]] if dated else kind, origin=ME, raw=raw(value))
+        known = _KINDS[dated[1]] if dated else kind
+        search = _read_search(value) if known == "web_search" else None
+        return ServerTool(kind=known, origin=ME, raw=raw(value), search=search)
     rest = dict(value)
     rest.pop("type", None)
     name, cache = take_text(rest, "name", f"{path}."), take_cache(rest)
@@ -150,24 +156,52 @@ def _server_tool(tool: ServerTool, path: str, dropped: Dropped) -> Values | None
         dropped.add(path)
         return None
     out: Values = {"type": dated, "name": tool.kind}
+    if tool.search is not None:
+        return out | _search_options(tool.search, path, dropped)
     try:
-        options = dict(object_of(decode(bytes(tool.raw))))
+        options = object_of(decode(bytes(tool.raw)))
     except ValueError:
         options = {}
-    for name in ("type", "name"):
-        options.pop(name, None)
-    if tool.kind == "web_search":
-        place = object_of(options.get("user_location"))
-        place = {"type": "approximate", **(object_of(place.get("approximate")) or place)}
-        if options.pop("user_location", None) is not None and len(place) > 1:
-            out["user_location"] = place
-        domains = object_of(options.get("filters"))
-        if domains and domains.keys() <= {"allowed_domains", "blocked_domains"}:
-            out |= domains
-            del options["filters"]
     for name, value in options.items():
-        if value is not None and value not in ({}, []):
+        if name not in ("type", "name") and value not in _MEANT:
             dropped.add(f"{path}.{name}")
+    return out
+
+
+_SEARCH_KNOWN: Final = frozenset(
+    ("type", "name", "max_uses", "allowed_domains", "blocked_domains", "user_location")
+)
+
+
+def _read_search(said: Values) -> WebSearch:
+    return WebSearch(
+        max_uses=number_of(said.get("max_uses")),
+        allowed_domains=_domains(said.get("allowed_domains")),
+        blocked_domains=_domains(said.get("blocked_domains")),
+        place=place_of(object_of(said.get("user_location"))),
+        names={"place": "user_location"},
+        other=tuple(name for name in said if name not in _SEARCH_KNOWN and said[name] is not None),
+    )
+
+
+def _domains(value: object) -> tuple[str, ...]:
+    return tuple(each for each in list_of(value) if isinstance(each, str))
+
+
+def _search_options(search: WebSearch, path: str, dropped: Dropped) -> Values:
+    """Only one of the two lists of domains may be there."""
+    out: Values = {}
+    put(
+        out,
+        max_uses=search.max_uses,
+        allowed_domains=list(search.allowed_domains) or None,
+        user_location={"type": "approximate", **search.place} if search.place else None,
+    )
+    if search.blocked_domains and not search.allowed_domains:
+        out["blocked_domains"] = list(search.blocked_domains)
+        search.drop(path, dropped, "context_size")
+    else:
+        search.drop(path, dropped, "context_size", "blocked_domains")
     return out
 
 

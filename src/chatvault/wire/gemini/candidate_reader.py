@@ -2,9 +2,11 @@
 
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from chatvault.wire.call_ids import made_id
+from chatvault.wire.gemini.grounding import GROUNDING, read_citations, read_search
 from chatvault.wire.gemini.logprobs import read_logprobs
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.part_reader import media, unknown
@@ -19,10 +21,12 @@ from chatvault.wire.hub.events import (
     SignatureTold,
     TextDelta,
 )
-from chatvault.wire.hub.parts import Text, Thought, ToolCall
+from chatvault.wire.hub.parts import Text, Thought, ToolCall, Unknown
+from chatvault.wire.hub.search import Search
 from chatvault.wire.json_value import Values, encode, obj, objects_of, raw, text
 
-_CITED: Final = ("groundingMetadata", "citationMetadata", "urlContextMetadata")
+_NOTHING: Final = msgspec.Raw(b"{}")
+_CITED: Final = (GROUNDING, "citationMetadata", "urlContextMetadata")
 
 
 class CandidateReader:
@@ -36,6 +40,8 @@ class CandidateReader:
         "_index",
         "_logprobs",
         "_open",
+        "_said",
+        "_search",
         "_seed",
         "_texts",
         "called",
@@ -53,6 +59,10 @@ class CandidateReader:
         self._texts = 0
         """Text parts that this chunk still has, whose end its citations wait for."""
         self._logprobs: object = None
+        self._said: list[str] = []
+        """The text that is open, or was the last: what citations are counted in."""
+        self._search: Search | None = None
+        """To be told once the text that rests on it has ended."""
         self.called = False
         self.searches = 0
 
@@ -60,10 +70,12 @@ class CandidateReader:
         content = obj(candidate.get("content"))
         parts = objects_of(camel(content).get("parts")) if content is not None else []
         self._cited = {name: candidate[name] for name in _CITED if candidate.get(name)}
-        grounding = obj(self._cited.get("groundingMetadata"))
+        grounding = obj(self._cited.get(GROUNDING))
         if grounding is not None:
             queries = camel(grounding).get("webSearchQueries")
             self.searches += len(queries) if isinstance(queries, list) else 0
+            search = read_search(grounding, made_id(self._seed, self._choice, 0, "search"))
+            self._search = search or self._search
         self._logprobs = candidate.get("logprobsResult")
         self._texts = sum(map(_is_text, parts)) if self._cited else 0
         for part in parts:
@@ -74,6 +86,12 @@ class CandidateReader:
 
     def finish(self, out: list[AnyEvent]) -> None:
         self._close(out)
+        search, self._search = self._search, None
+        if search is not None:
+            self._begin(None, out)
+            part = Unknown(kind=GROUNDING, raw=_NOTHING, search=search, origin=DIALECT)
+            out.append(PartBegun(index=self._index, part=part, choice=self._choice))
+            out.append(PartEnded(index=self._index, choice=self._choice))
 
     def _part(self, part: Values, out: list[AnyEvent]) -> None:
         said, signature = text(part.get("text")), text(part.get("thoughtSignature"))
@@ -104,8 +122,8 @@ class CandidateReader:
     def _say(self, said: str, signature: str | None, out: list[AnyEvent]) -> None:
         if said:
             if self._open is not Text:
-                self._begin(Text, out)
-                out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
+                self._begin_text(out)
+            self._said.append(said)
             self._delta(said, out)
         if signature is not None:
             # The signature of a text stands behind it, as a thought of its own that says nothing.
@@ -181,9 +199,16 @@ class CandidateReader:
         if not cited:
             return
         if self._open is not Text:
-            self._begin(Text, out)
-            out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
-        out.append(CitationTold(index=self._index, raw=raw(cited), origin=DIALECT, choice=self._choice))
+            self._begin_text(out)
+        found = read_citations(obj(cited.get(GROUNDING)) or {}, "".join(self._said))
+        out.append(
+            CitationTold(index=self._index, raw=raw(cited), origin=DIALECT, choice=self._choice, cited=found)
+        )
+
+    def _begin_text(self, out: list[AnyEvent]) -> None:
+        self._said = []
+        self._begin(Text, out)
+        out.append(PartBegun(index=self._index, part=Text(text=""), choice=self._choice))
 
 
 def _is_text(part: Values) -> bool:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chatvault.core.usage import Usage
 from chatvault.wire.gemini import finish
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.gemini.usage import normalise
+from chatvault.wire.gemini.usage import billed_searches, normalise
 from chatvault.wire.json_value import Values, decode, encode, obj, objects_of
 from chatvault.wire.openai.reply import Facts
 
@@ -87,6 +87,7 @@ def learn(facts: Facts, chunk: Chunk) -> None:
         facts.finish = finish.said(candidate.finishReason) or facts.finish
         if candidate.groundingMetadata is not None:
             searches += len(candidate.groundingMetadata.webSearchQueries or ())
+    searches = billed_searches(chunk.modelVersion or facts.model, searches)
     if usage is not None or searches:
         usage = usage or Usage()
         facts.usage = replace(usage, searches=searches) if searches else usage

@@ -3,6 +3,7 @@
 from typing import Final
 
 from chatvault.wire.call_ids import is_made
+from chatvault.wire.gemini.grounding import GROUNDING
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.signatures import pack, pack_signature
 from chatvault.wire.hub.parts import (
@@ -46,7 +47,7 @@ def write_part(part: AnyPart, name: str | None = None) -> list[Values]:
         case Thought():
             out = thought_objects(part)
         case Unknown():
-            return [decode_object(part.raw)] if part.origin == DIALECT else []
+            return [decode_object(part.raw)] if part.origin == DIALECT and part.kind != GROUNDING else []
     if out and part.extra and part.origin == DIALECT:
         _merge(out[0], part)
     return out

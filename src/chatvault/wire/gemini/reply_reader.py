@@ -12,7 +12,7 @@ from chatvault.wire.gemini import finish
 from chatvault.wire.gemini.candidate_reader import CandidateReader
 from chatvault.wire.gemini.errors import failure
 from chatvault.wire.gemini.names import camel
-from chatvault.wire.gemini.usage import normalise
+from chatvault.wire.gemini.usage import billed_searches, normalise
 from chatvault.wire.hub.events import AnyEvent, Begun, Ended, Finished, UsageTold
 from chatvault.wire.json_value import Values, integer, obj, objects_of, text
 
@@ -24,10 +24,11 @@ _OURS: Final = frozenset(
 class ReplyReader:
     """Chunks in, events out. `finish` tells the end, if the answer came to it."""
 
-    __slots__ = ("_begun", "_choices", "_failed", "_finished", "_shape", "_usage")
+    __slots__ = ("_begun", "_choices", "_failed", "_finished", "_model", "_shape", "_usage")
 
     def __init__(self) -> None:
         self._begun = False
+        self._model: str | None = None
         self._choices: dict[int, CandidateReader] = {}
         self._finished: dict[int, Finished] = {}
         self._shape: object = None
@@ -50,6 +51,7 @@ class ReplyReader:
             if not _OURS & chunk.keys():
                 raise ValueError("no field of a Gemini answer")
             self._begun = True
+            self._model = text(chunk.get("modelVersion"))
             out.append(_begun(chunk))
         finished = len(self._finished)
         for at, candidate in enumerate(objects_of(chunk.get("candidates"))):
@@ -81,7 +83,8 @@ class ReplyReader:
     def _tell_usage(self, out: list[AnyEvent]) -> None:
         """Each chunk has the usage so far; it is told when a candidate ends, and when the stream does."""
         usage, self._shape = normalise(self._shape), None
-        searches = sum(reader.searches for reader in self._choices.values())
+        queries = sum(reader.searches for reader in self._choices.values())
+        searches = billed_searches(self._model, queries)
         if searches:
             usage = replace(usage or self._usage or Usage(), searches=searches)
         if usage is not None and usage != self._usage:

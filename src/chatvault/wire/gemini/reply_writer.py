@@ -7,6 +7,7 @@ import msgspec
 from chatvault.core.usage import Usage
 from chatvault.wire.gemini.errors import failure_object
 from chatvault.wire.gemini.finish import block_reason, written
+from chatvault.wire.gemini.grounds import Grounds
 from chatvault.wire.gemini.logprobs import write_logprobs
 from chatvault.wire.gemini.names import DIALECT
 from chatvault.wire.gemini.part_writer import write_part
@@ -26,7 +27,7 @@ from chatvault.wire.hub.events import (
     TextDelta,
     UsageTold,
 )
-from chatvault.wire.hub.parts import Text, Thought, ToolCall
+from chatvault.wire.hub.parts import Text, Thought, ToolCall, Unknown
 from chatvault.wire.json_value import Values, decode_object
 
 
@@ -84,6 +85,7 @@ class ReplyWriter:
         self._calls: dict[tuple[int, int], tuple[ToolCall, list[str]]] = {}
         self._thoughts: dict[tuple[int, int], Thought] = {}
         """As it began, and with a text once there was one."""
+        self._grounds: dict[int, Grounds] = {}
         self._finished: list[Finished] = []
         self._usage: Usage | None = None
         self._ended = False
@@ -106,6 +108,8 @@ class ReplyWriter:
             case CitationTold():
                 if event.origin == DIALECT:
                     self._candidate(event.choice).cited.update(decode_object(event.raw))
+                elif event.cited:
+                    self._grounded(event.choice).cite(event.index, event.cited)
             case Begun():
                 self._id, self._model = event.id, event.model or self._model
             case UsageTold():
@@ -119,6 +123,9 @@ class ReplyWriter:
             case _:
                 pass
 
+    def _grounded(self, choice: int) -> Grounds:
+        return self._grounds.setdefault(choice, Grounds())
+
     def _candidate(self, choice: int) -> Candidate:
         return self._now.setdefault(choice, Candidate())
 
@@ -129,6 +136,11 @@ class ReplyWriter:
             return
         if isinstance(part, Thought):
             self._thoughts[key] = part
+        if isinstance(part, Text):
+            self._grounded(event.choice).begin(event.index, part.text)
+        if isinstance(part, Unknown) and part.search is not None and part.origin != DIALECT:
+            self._grounded(event.choice).searches.append(part.search)
+            return
         if isinstance(part, Text) and not part.text:
             return
         for each in write_part(part):
@@ -145,6 +157,7 @@ class ReplyWriter:
             candidate.add({"text": event.text, "thought": True})
         else:
             candidate.add({"text": event.text})
+            self._grounded(event.choice).more(event.text)
 
     def _sign(self, event: SignatureTold) -> None:
         key = (event.choice, event.index)
@@ -161,6 +174,7 @@ class ReplyWriter:
             self._candidate(event.choice).add(part)
 
     def _end(self, event: PartEnded) -> None:
+        self._grounded(event.choice).end(event.index)
         call = self._calls.pop((event.choice, event.index), None)
         if call is not None:
             whole = msgspec.structs.replace(call[0], arguments="".join(call[1]))
@@ -181,6 +195,7 @@ class ReplyWriter:
                 else:
                     candidate = now.setdefault(event.choice, Candidate())
                     candidate.finish, candidate.detail = written(event), event.detail
+                    candidate.cited.update(self._grounded(event.choice).written())
             if self._usage is not None:
                 out["usageMetadata"] = retell(self._usage)
         elif not now:

@@ -8,6 +8,7 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.gemini.names import DIALECT, camel
 from chatvault.wire.gemini.schema import to_json_schema
 from chatvault.wire.hub.conversation import ServerTool, Tool, ToolChoice
+from chatvault.wire.hub.search import WebSearch
 from chatvault.wire.json_value import Values, obj, raw, raws, strings, text
 
 SERVER_KINDS: Final = {
@@ -43,10 +44,25 @@ def read_tools(value: object) -> tuple[Tool | ServerTool, ...]:
                         kind=SERVER_KINDS.get(name, name),
                         origin=DIALECT,
                         raw=raw({name: inner}),
+                        search=_read_search(inner) if name == "googleSearch" else None,
                         path=f"tools[{at}].{name}",
                     )
                 )
     return tuple(tools)
+
+
+def _read_search(value: object) -> WebSearch:
+    said = camel(obj(value) or {})
+    domains = strings(said.get("excludeDomains"))
+    return WebSearch(
+        blocked_domains=domains or (),
+        names={"blocked_domains": "excludeDomains"},
+        other=tuple(
+            name
+            for name, each in said.items()
+            if each is not None and not (name == "excludeDomains" and domains is not None)
+        ),
+    )
 
 
 def _declarations(value: object, path: str) -> list[Tool]:

@@ -46,9 +46,14 @@ def _server_tool(tool: ServerTool, path: str, dropped: Dropped) -> Values | None
     if tool.kind not in _SERVER:
         dropped.add(path)
         return None
-    for name in definition:
-        if name not in _LABELS:
-            dropped.add(f"{path}.{name}")
+    if tool.search is not None:
+        tool.search.drop(
+            path, dropped, "context_size", "max_uses", "allowed_domains", "blocked_domains", "place"
+        )
+    else:
+        for name, value in definition.items():
+            if name not in _LABELS and value not in (None, {}, []):
+                dropped.add(f"{path}.{name}")
     return {_SERVER[tool.kind]: {}}
 
 

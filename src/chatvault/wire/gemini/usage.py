@@ -6,6 +6,7 @@ prompt; the total is the sum of all four (https://ai.google.dev/api/generate-con
 2026-11, and recorded answers).
 """
 
+import re
 from typing import Final
 
 from chatvault.core.usage import Usage
@@ -27,6 +28,8 @@ _NUMBERED: Final = {1: "TEXT", 2: "IMAGE", 3: "VIDEO", 4: "AUDIO", 5: "DOCUMENT"
 https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse, seen
 2026-11).
 """
+
+_EARLIER: Final = re.compile(r"(?:models/)?gemini-[12](?:\D|$)")
 
 
 def normalise(value: object) -> Usage | None:
@@ -92,3 +95,10 @@ def retell(usage: Usage) -> Values:
 def _details(whole: int, audio: int, image: int) -> list[Values]:
     parts = (("TEXT", max(whole - audio - image, 0)), ("IMAGE", image), ("AUDIO", audio))
     return [{"modality": name, "tokenCount": tokens} for name, tokens in parts if tokens]
+
+
+def billed_searches(model: str | None, queries: int) -> int:
+    """Models before Gemini 3 charge for a prompt that was searched for, however often; later ones for each query
+    (https://ai.google.dev/gemini-api/docs/google-search#pricing, seen 2026-11).
+    """
+    return min(queries, 1) if model is not None and _EARLIER.match(model) else queries

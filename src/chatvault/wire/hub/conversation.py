@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from chatvault.wire.hub.parts import AnyPart, Media, Text, Unknown
+from chatvault.wire.hub.search import WebSearch
 
 Role = Literal["user", "assistant", "system", "developer"]
 
@@ -45,6 +46,8 @@ class ServerTool(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     kind: str
     origin: str
     raw: msgspec.Raw
+    search: WebSearch | None = None
+    """Of a search of the web."""
     path: str | None = None
     """Where it stands in the client's request; None: `tools[i]`."""
 

@@ -18,6 +18,7 @@ import msgspec
 
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.parts import AnyPart
+from chatvault.wire.hub.search import Citation
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -68,12 +69,14 @@ class SignatureTold(Event, frozen=True, kw_only=True, gc=False):
 
 
 class CitationTold(Event, frozen=True, kw_only=True, gc=False):
-    """A citation of the text at `index`, in the shape of `origin`."""
+    """A citation of the text at `index`, in the shape of `origin`; `cited` are the same in nobody's shape, as far as
+    they point to pages of the web."""
 
     index: int
     raw: msgspec.Raw
     origin: str
     choice: int = 0
+    cited: tuple[Citation, ...] = ()
 
 
 class PartEnded(Event, frozen=True, kw_only=True, gc=False):

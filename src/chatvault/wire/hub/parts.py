@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from chatvault.wire.hub.search import Citation, Search
+
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="part", kw_only=True, gc=False):
     """`cache` marks the end of a prompt prefix to cache; its value is the lifetime (`5m`, `1h`), or
@@ -25,6 +27,8 @@ class Text(Part, frozen=True, tag="text", kw_only=True, gc=False):
     text: str
     citations: tuple[msgspec.Raw, ...] = ()
     """In the shape of `origin`."""
+    cited: tuple[Citation, ...] = ()
+    """The same in nobody's shape, as far as they point to pages of the web."""
 
 
 class Media(Part, frozen=True, tag="media", kw_only=True, gc=False):
@@ -86,6 +90,8 @@ class Unknown(Part, frozen=True, tag="unknown", kw_only=True, gc=False):
     kind: str
     """Its `type` there."""
     raw: msgspec.Raw
+    search: Search | None = None
+    """Set where it tells of a search of the web, which others have their own words for."""
 
 
 AnyPart = Text | Media | ToolCall | ToolResult | Thought | Refusal | Unknown

@@ -1,6 +1,7 @@
 """What a record must know of an OpenAI answer, whole or an event of a stream: one mapping for both."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,6 +21,17 @@ class GroqExtra(msgspec.Struct, gc=False):
     error: msgspec.Raw | None = None
 
 
+class Action(msgspec.Struct, gc=False):
+    type: str | None = None
+
+
+class Item(msgspec.Struct, gc=False):
+    """Of the `output` of `openai.responses`."""
+
+    type: str | None = None
+    action: Action | None = None
+
+
 class Reply(msgspec.Struct, gc=False):
     """The fields of any OpenAI answer or event that matter. `response` is the answer inside an event of
     `openai.responses`.
@@ -30,6 +42,7 @@ class Reply(msgspec.Struct, gc=False):
     model: str | None = None
     status: str | None = None
     choices: list[Choice] | None = None
+    output: list[Item] | None = None
     usage: UsageShape | None = None
     error: msgspec.Raw | None = None
     x_groq: GroqExtra | None = None
@@ -53,7 +66,10 @@ class Facts(msgspec.Struct, gc=False):
         inner = reply.response or reply
         shape = inner.usage or (reply.x_groq.usage if reply.x_groq else None)
         if shape is not None:
-            self.usage = normalise(shape) or self.usage
+            usage = normalise(shape)
+            if usage is not None and inner.output and (searches := _searches(inner.output)):
+                usage = msgspec.structs.replace(usage, searches=searches)
+            self.usage = usage or self.usage
             cost = reported_cost(shape)
             self.cost = cost if cost is not None else self.cost
         if inner.model:
@@ -68,12 +84,23 @@ class Facts(msgspec.Struct, gc=False):
                 self.error = bytes(raw).decode(errors="replace")
 
 
+def _searches(output: list[Item]) -> int:
+    """To look at a page that was found costs no fee
+    (https://platform.openai.com/docs/guides/tools-web-search, seen 2026-11)."""
+    return sum(
+        item.type == "web_search_call" and (item.action is None or item.action.type in (None, "search"))
+        for item in output
+    )
+
+
+T = TypeVar("T")
 _FINAL_STATUS: Final = frozenset(("completed", "failed", "incomplete", "cancelled"))
 _NO_ERROR: Final = frozenset((b"null", b"{}", b'""', b"[]", b"false"))
 _decode = msgspec.json.Decoder(Reply).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_choice = msgspec.json.Decoder(Choice).decode
+_decode_item = msgspec.json.Decoder(Item).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -105,6 +132,7 @@ def _read_leniently(body: bytes) -> Reply:
         model=_text(fields.get("model")),
         status=_text(fields.get("status")),
         choices=_choices(fields.get("choices")),
+        output=_items(fields.get("output")),
         error=fields.get("error"),
     )
     if "usage" in fields:
@@ -124,17 +152,28 @@ def _text(raw: msgspec.Raw | None) -> str | None:
         return None
 
 
+def _items(raw: msgspec.Raw | None) -> list[Item] | None:
+    found = _each(raw, _decode_item)
+    return None if found is None else [item or Item() for item in found]
+
+
 def _choices(raw: msgspec.Raw | None) -> list[Choice] | None:
+    found = _each(raw, _decode_choice)
+    return None if found is None else [choice or Choice() for choice in found]
+
+
+def _each(raw: msgspec.Raw | None, decode: Callable[[msgspec.Raw], T]) -> list[T | None] | None:
+    """What can be read of a list, each by itself."""
     try:
         raws = _decode_raws(raw) if raw is not None else None
     except msgspec.DecodeError:
         return None
     if raws is None:
         return None
-    choices = []
+    found: list[T | None] = []
     for each in raws:
         try:
-            choices.append(_decode_choice(each))
+            found.append(decode(each))
         except msgspec.DecodeError:
-            choices.append(Choice())
-    return choices
+            found.append(None)
+    return found

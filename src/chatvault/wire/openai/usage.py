@@ -67,6 +67,8 @@ class UsageShape(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Count = None
     reasoning_tokens: Count = None
     """Together's place for it, counted in `completion_tokens` (seen in recorded answers, 2026-11)."""
+    num_search_queries: Count = None
+    """Perplexity's (https://docs.perplexity.ai/api-reference/chat-completions-post, seen 2026-11)."""
     cost: Decimal | CostParts | None = None
     """What OpenRouter charged, in US dollars (https://openrouter.ai/docs/use-cases/usage-accounting, seen
     2026-11).
@@ -138,6 +140,7 @@ def normalise(shape: UsageShape) -> Usage | None:
         reasoning=min(reasoning, given) if reasoning else 0,
         output_audio=min(_count(outside.audio_tokens), given) if outside.audio_tokens else 0,
         output_image=min(_count(outside.image_tokens), given) if outside.image_tokens else 0,
+        searches=_count(shape.num_search_queries),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chatvault.core.errors import ClientError
+from chatvault.wire.anthropic.tools import read_tool
 from chatvault.wire.hub.conversation import Conversation, Message, Reasoning, ServerTool, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall, ToolResult, Unknown
@@ -219,11 +220,7 @@ def test_media_that_chat_has_no_place_for() -> None:
 def test_tools_of_other_dialects() -> None:
     tools = (
         Tool(name="f", cache="5m", origin="x", extra={"y": raw(1)}),
-        ServerTool(
-            kind="web_search",
-            origin="anthropic.messages",
-            raw=raw({"type": "web_search_20250305", "name": "web_search", "max_uses": 3}),
-        ),
+        read_tool({"type": "web_search_20250305", "name": "web_search", "max_uses": 3}, 1),
         ServerTool(kind="computer", origin="anthropic.messages", raw=raw({"type": "computer"})),
     )
     written, dropped = write(Conversation(model="m", messages=(), tools=tools, origin="anthropic.messages"))

@@ -18,6 +18,7 @@ from chatvault.wire.hub.events import (
     TextDelta,
 )
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall
+from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import raw
 from chatvault.wire.openai.chat.citations import annotation, flat_citation
 from chatvault.wire.openai.chat.dialect import ChatDialect
@@ -43,7 +44,10 @@ ANSWER: list[AnyEvent] = [
     PartEnded(index=3),
     PartBegun(index=4, part=Text(text="Answer")),
     CitationTold(
-        index=4, raw=raw({"type": "web_search_result_location", "url": "u", "title": "T"}), origin=CLAUDE
+        index=4,
+        raw=raw({"type": "web_search_result_location", "url": "u", "title": "T"}),
+        origin=CLAUDE,
+        cited=(Citation(url="u", title="T"),),
     ),
     CitationTold(index=4, raw=raw({"type": "char_location"}), origin=CLAUDE),
     PartEnded(index=4),
@@ -94,7 +98,7 @@ def test_a_message_tells_thoughts_with_their_proofs() -> None:
         {"type": "reasoning.text", "text": "Plain.", "format": "unknown", "index": 4},
     ]
     assert message["annotations"] == [
-        {"type": "url_citation", "url_citation": {"start_index": 6, "end_index": 6, "title": "T", "url": "u"}}
+        {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 6, "title": "T", "url": "u"}}
     ]
     call, custom = message["tool_calls"]
     assert call["extra_content"] == {"google": {"thought_signature": "sig-2"}}

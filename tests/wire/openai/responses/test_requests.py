@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chatvault.core.errors import ClientError
+from chatvault.wire.anthropic.tools import read_tool
 from chatvault.wire.hub.conversation import (
     Conversation,
     Message,
@@ -226,18 +227,15 @@ def test_tools_and_forms_of_other_dialects() -> None:
         messages=(Message(role="user", parts=(Text(text="hi"),)),),
         tools=(
             Tool(name="f", cache="5m", extra={"x": raw(1)}, origin="anthropic.messages"),
-            ServerTool(
-                kind="web_search",
-                origin="anthropic.messages",
-                raw=raw(
-                    {
-                        "type": "web_search_20250305",
-                        "name": "web_search",
-                        "max_uses": 2,
-                        "allowed_domains": ["example.com"],
-                        "user_location": {"type": "approximate", "city": "Oslo"},
-                    }
-                ),
+            read_tool(
+                {
+                    "type": "web_search_20250305",
+                    "name": "web_search",
+                    "max_uses": 2,
+                    "allowed_domains": ["example.com"],
+                    "user_location": {"type": "approximate", "city": "Oslo"},
+                },
+                1,
             ),
             ServerTool(kind="code_execution", origin="gemini.generate", raw=raw({})),
             ServerTool(kind="memory", origin="anthropic.messages", raw=raw({})),

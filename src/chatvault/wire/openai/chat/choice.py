@@ -18,6 +18,7 @@ from chatvault.wire.hub.events import (
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, Unknown
 from chatvault.wire.json_value import Values, name_of, object_of, objects_of, raw, text_of
 from chatvault.wire.openai.chat.calls import Calls, text_pieces
+from chatvault.wire.openai.chat.citations import citations_in
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.finish import READ
 from chatvault.wire.openai.chat.thoughts import detail_text, origin_of
@@ -163,7 +164,10 @@ class ChoiceReader:
 
     def _cite(self, events: list[AnyEvent]) -> None:
         for held in self._held:
-            events.append(CitationTold(index=self._at, raw=held, origin=ORIGIN, choice=self.index))
+            cited = citations_in(object_of(msgspec.json.decode(held)))
+            events.append(
+                CitationTold(index=self._at, raw=held, origin=ORIGIN, choice=self.index, cited=cited)
+            )
         self._held.clear()
 
     def _pieces(self, content: object, events: list[AnyEvent]) -> None:

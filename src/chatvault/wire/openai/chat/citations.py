@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import Values, decode, name_of, number_of, object_of
 
 _PLACES: Final = ("url", "uri", "source", "document_url")
@@ -38,13 +39,41 @@ def flat_citation(raw: msgspec.Raw, at: int) -> Values | None:
 
 
 def annotation(raw: msgspec.Raw, origin: str, at: int) -> Values | None:
-    """A citation as an annotation of a chat message."""
+    """A citation of one of OpenAI's dialects as an annotation of a chat message."""
     if origin == "openai.chat":
         return object_of(decode(bytes(raw)))
     flat = flat_citation(raw, at)
-    if flat is None:
-        return None
+    return nested(flat) if flat is not None else None
+
+
+def nested(flat: Values) -> Values | None:
+    """Chat has no other kind; what points into a file has no address there
+    (https://platform.openai.com/docs/api-reference/chat/object, seen 2026-11)."""
     kind = str(flat.pop("type"))
-    # Chat has no other kind; what points into a file has no address there
-    # (https://platform.openai.com/docs/api-reference/chat/object, seen 2026-11).
     return {"type": kind, kind: flat} if kind == "url_citation" else None
+
+
+def citations_in(said: Values) -> tuple[Citation, ...]:
+    """Of an annotation of either dialect, in nobody's shape."""
+    said = {**said, **object_of(said.get("url_citation"))}
+    url = name_of(said.get("url"))
+    if url is None:
+        return ()
+    start, end = number_of(said.get("start_index")), number_of(said.get("end_index"))
+    if start is None or end is None or not 0 <= start < end:
+        start = end = None
+    return (Citation(url=url, title=name_of(said.get("title")), start=start, end=end),)
+
+
+def flat(cited: Citation, begin: int, end: int) -> Values:
+    """A page that another dialect's text refers to, as `openai.responses` has it. `begin` and `end` are the part's
+    own: all of it rests on a page that does not say its place."""
+    if cited.start is not None and cited.end is not None:
+        begin, end = begin + cited.start, begin + cited.end
+    return {
+        "type": "url_citation",
+        "start_index": begin,
+        "end_index": end,
+        "title": cited.title or "",
+        "url": cited.url,
+    }

@@ -9,12 +9,14 @@ from chatvault.wire.hub.events import (
     CitationTold,
     Finished,
     PartBegun,
+    PartEnded,
     SignatureTold,
     TextDelta,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall
+from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import Values, object_of, text_of
-from chatvault.wire.openai.chat.citations import annotation
+from chatvault.wire.openai.chat.citations import annotation, flat, nested
 from chatvault.wire.openai.chat.finish import WRITTEN
 from chatvault.wire.openai.chat.thoughts import FORMATS
 from chatvault.wire.openai.media import data_url
@@ -44,9 +46,11 @@ class Deltas:
     """`old`: the client offered `functions`, and is answered with `function_call`."""
 
     __slots__ = (
+        "_begins",
         "_calls",
         "_cited",
         "_details",
+        "_held",
         "_images",
         "_length",
         "_old",
@@ -60,6 +64,9 @@ class Deltas:
         self._parts: dict[int, str | _Thought | _Call | None] = {}
         self._calls = self._cited = self._details = self._images = self._length = self._thoughts = 0
         self._refused = False
+        self._begins: dict[int, int] = {}
+        """Where texts begin among all that is shown."""
+        self._held: dict[int, list[Citation]] = {}
 
     def plain(self, index: int, text: str) -> str | None:
         """The member that more text of the part at `index` belongs to, `content` or `refusal`; None for a part
@@ -80,12 +87,33 @@ class Deltas:
         if type(event) is SignatureTold:
             return self._signed(event)
         if type(event) is CitationTold:
-            told = annotation(event.raw, event.origin, self._length)
-            if told is None:
-                return None
-            self._cited += 1
-            return {"annotations": [{"index": self._cited - 1, **told}]}
+            return self._cite(event)
+        if type(event) is PartEnded:
+            return self._end(event.index)
         return None
+
+    def _cite(self, event: CitationTold) -> Values | None:
+        """At once if it says its place, or if nothing else can be known of it; at the end of the text that rests on
+        it otherwise."""
+        if not event.origin.startswith("openai."):
+            self._held.setdefault(event.index, []).extend(event.cited)
+            return None
+        begin = self._begins.get(event.index, 0)
+        told = annotation(event.raw, event.origin, self._length)
+        if told is not None and event.origin != "openai.chat" and begin:
+            told = nested(flat(event.cited[0], begin, self._length)) if event.cited else told
+        return self._annotations([told]) if told is not None else None
+
+    def _end(self, index: int) -> Values | None:
+        held, begin = self._held.pop(index, None), self._begins.get(index, 0)
+        if not held:
+            return None
+        return self._annotations([nested(flat(each, begin, self._length)) for each in held])
+
+    def _annotations(self, told: list[Values | None]) -> Values:
+        found = [{"index": self._cited + at, **each} for at, each in enumerate(told) if each is not None]
+        self._cited += len(found)
+        return {"annotations": found}
 
     def finish(self, event: Finished) -> str:
         if event.reason == "refusal" and self._refused:
@@ -98,6 +126,7 @@ class Deltas:
         part = event.part
         if type(part) is Text or type(part) is Refusal:
             self._parts[event.index] = _FIELDS[type(part)]
+            self._begins[event.index] = self._length
             self._refused = self._refused or type(part) is Refusal
             return self._text(event.index, part.text) if part.text else None
         if isinstance(part, Thought):

@@ -6,6 +6,7 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Message, Role
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, ToolCall, ToolResult, Unknown
 from chatvault.wire.json_value import Values, encode, list_of, name_of, object_of, raw
+from chatvault.wire.openai.chat.citations import citations_in
 from chatvault.wire.openai.chat.content import ORIGIN, cache_of, read_content
 from chatvault.wire.openai.chat.thoughts import thoughts_of
 from chatvault.wire.taken import refused, take_list, take_object, take_text, unread
@@ -74,6 +75,7 @@ class MessageReader:
                     text=last.text,
                     cache=last.cache,
                     citations=tuple(raw(each) for each in annotations),
+                    cited=tuple(cited for each in annotations for cited in citations_in(object_of(each))),
                     origin=ORIGIN,
                     extra=last.extra,
                     path=last.path,

@@ -6,7 +6,7 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
 from chatvault.wire.json_value import Values, objects_of, put
-from chatvault.wire.openai.chat.citations import annotation
+from chatvault.wire.openai.chat.citations import annotation, flat, nested
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.content_writer import ContentWriter, own_extra
 from chatvault.wire.openai.chat.messages import OLD_CALL
@@ -140,13 +140,15 @@ class MessagesWriter:
 
     def _annotate(self, out: Values, shown: Placed) -> None:
         found: list[object] = []
+        begin = 0
         for part, path in shown:
-            for raw in part.citations if isinstance(part, Text) else ():
-                told = annotation(raw, part.origin or "", len(part.text) if isinstance(part, Text) else 0)
-                if told is not None:
-                    found.append(told)
-                else:
-                    self._dropped.add(f"{path}.citations")
+            if not isinstance(part, Text):
+                continue
+            told = _annotations(part, begin)
+            found += [each for each in told if each is not None]
+            if None in told:
+                self._dropped.add(f"{path}.citations")
+            begin += len(part.text)
         if found:
             out["annotations"] = found
 
@@ -162,6 +164,16 @@ class MessagesWriter:
         out.update(own_extra(part.extra, part.origin, path, self._dropped))
         put_cache(out, part.cache, path, self._dropped, caches=self._quirks.caches or self._own)
         return out
+
+
+def _annotations(part: Text, begin: int) -> list[Values | None]:
+    """None for one that is not carried; `begin` is where the part begins among all that is shown."""
+    end = begin + len(part.text)
+    origin = part.origin or ""
+    if origin.startswith("openai."):
+        return [annotation(raw, origin, end) for raw in part.citations]
+    found: list[Values | None] = [nested(flat(each, begin, end)) for each in part.cited]
+    return found + [None] * (len(part.citations) > len(part.cited))
 
 
 def _join(one: Values, two: Values) -> None:

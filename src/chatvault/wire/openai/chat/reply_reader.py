@@ -23,7 +23,7 @@ _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 class AnswerReader:
     """What is known of an answer. Feed it chunks (a whole answer is one), then its end."""
 
-    __slots__ = ("_begun", "_choices", "_cited", "_usage", "_whole", "failed")
+    __slots__ = ("_begun", "_choices", "_cited", "_titles", "_usage", "_whole", "failed")
 
     def __init__(self, *, whole: bool) -> None:
         self._whole = whole
@@ -31,6 +31,8 @@ class AnswerReader:
         self._choices: dict[int, ChoiceReader] = {}
         self._usage: Usage | None = None
         self._cited: list[str] = []
+        self._titles: dict[str, str] = {}
+        """Of pages that were found, by their addresses."""
         self.failed = False
 
     def feed(self, value: Values) -> list[AnyEvent]:
@@ -110,6 +112,10 @@ class AnswerReader:
             self._cited = [
                 url for each in list_of(value["citations"]) if (url := name_of(each))
             ] or self._cited
+        for each in objects_of(value.get("search_results")):
+            url, title = name_of(each.get("url")), name_of(each.get("title"))
+            if url and title:
+                self._titles[url] = title
 
     def _cite(self, found: list[AnyEvent]) -> None:
         first = next(iter(self._choices.values()), None)
@@ -119,7 +125,8 @@ class AnswerReader:
             {
                 "role": "assistant",
                 "annotations": [
-                    {"type": "url_citation", "url_citation": {"url": url}} for url in self._cited
+                    {"type": "url_citation", "url_citation": {"url": url, "title": self._titles.get(url, "")}}
+                    for url in self._cited
                 ],
             }
         )

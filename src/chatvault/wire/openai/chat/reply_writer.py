@@ -15,7 +15,6 @@ from chatvault.wire.hub.events import (
     Ended,
     Failed,
     Finished,
-    PartEnded,
     PartEvent,
     Pinged,
     TextDelta,
@@ -129,10 +128,10 @@ class ChatStreamWriter:
                     said = (self._before, event.choice, _NAMED[field], encode(event.text), self._tail)
                     out.append(b'%b%d,"delta":%b%b},"logprobs":null,"finish_reason":null}]%b' % said)
                     continue
-            if not of_part(event):
-                self._frame(event, out)
-            elif type(event) is not PartEnded:
+            if of_part(event):
                 self._tell(event, out)
+            else:
+                self._frame(event, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _frame(self, event: AnyEvent, out: list[bytes]) -> None:

@@ -10,6 +10,7 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import tool_path
 from chatvault.wire.json_value import Values, name_of, object_of, objects_of, put, raw
 from chatvault.wire.openai.chat.content import ORIGIN, cache_of
+from chatvault.wire.openai.search_options import read_search, write_options
 from chatvault.wire.taken import refused, take_list, take_object, take_text, take_truth, unread
 
 _MODES: Final = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
@@ -29,7 +30,15 @@ def read_tools(rest: Values, said: dict[str, msgspec.Raw]) -> tuple[Tool | Serve
     search = rest.get("web_search_options")
     if isinstance(search, dict):
         del rest["web_search_options"]
-        found.append(ServerTool(kind="web_search", origin=ORIGIN, raw=raw(search), path="web_search_options"))
+        found.append(
+            ServerTool(
+                kind="web_search",
+                origin=ORIGIN,
+                raw=raw(search),
+                search=read_search(search),
+                path="web_search_options",
+            )
+        )
     return tuple(found)
 
 
@@ -60,7 +69,8 @@ def _tool(value: object, path: str) -> Tool | ServerTool:
         )
     if not isinstance(kind, str):
         raise refused(f"{path}.type", "a string")
-    return ServerTool(kind=kind, origin=ORIGIN, raw=raw(value), path=path)
+    asked = read_search(value) if kind == "web_search" else None
+    return ServerTool(kind=kind, origin=ORIGIN, raw=raw(value), search=asked, path=path)
 
 
 def _function(said: Values, rest: Values, path: str, inner: str) -> Tool:
@@ -142,7 +152,7 @@ def write_tools(conversation: Conversation, out: Values, dropped: Dropped, *, ca
         elif tool.origin == ORIGIN:
             written.append(tool.raw)
         elif tool.kind == "web_search":
-            out["web_search_options"] = _search(tool, path, dropped)
+            out["web_search_options"] = write_options(tool.search, path, dropped)
         else:
             dropped.add(path)
     if written:
@@ -182,28 +192,6 @@ def put_cache(out: Values, cache: str | None, path: str, dropped: Dropped, *, ca
         dropped.add(f"{path}.cache_control")
         return
     out["cache_control"] = {"type": "ephemeral"} | ({"ttl": cache} if cache != "default" else {})
-
-
-_SEARCH: Final = frozenset(("type", "name", "search_context_size", "user_location"))
-
-
-def _search(tool: ServerTool, path: str, dropped: Dropped) -> Values:
-    """A web search of another dialect as `web_search_options`
-    (https://platform.openai.com/docs/guides/tools-web-search, seen 2026-11)."""
-    said = msgspec.json.decode(tool.raw, type=dict[str, object])
-    out: Values = {}
-    put(out, search_context_size=name_of(said.get("search_context_size")))
-    location = {
-        name: value
-        for name, value in object_of(said.get("user_location")).items()
-        if name in ("city", "country", "region", "timezone") and value is not None
-    }
-    if location:
-        out["user_location"] = {"type": "approximate", "approximate": location}
-    for name in said:
-        if name not in _SEARCH and said[name] is not None:
-            dropped.add(f"{path}.{name}")
-    return out
 
 
 def write_choice(choice: ToolChoice, names_of_custom: Iterable[str]) -> object:

@@ -6,8 +6,9 @@ import msgspec
 
 from chatvault.wire.hub.events import ArgumentsDelta, CitationTold, PartEnded, SignatureTold, TextDelta
 from chatvault.wire.hub.parts import AnyPart, Refusal, Text, Thought, ToolCall
+from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import Values, list_of, object_of, objects_of, text_of
-from chatvault.wire.openai.chat.citations import flat_citation
+from chatvault.wire.openai.chat.citations import flat, flat_citation
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
 
 Told = dict[str, object]
@@ -30,7 +31,7 @@ class Growing(Protocol):
     def announce(self, out: list[Told]) -> None: ...
 
 
-class _Item:
+class GrowingItem:
     __slots__ = ("_at", "_ended", "_id", "fields")
 
     def __init__(self, id: str, at: int, fields: Values) -> None:
@@ -59,7 +60,7 @@ class _Item:
 
 
 class _Content:
-    __slots__ = ("fields", "length", "logprobs", "name", "number", "said")
+    __slots__ = ("cited", "fields", "length", "logprobs", "name", "number", "said")
 
     def __init__(self, number: int, fields: Values, name: str) -> None:
         self.number = number
@@ -68,10 +69,11 @@ class _Content:
         """Of the member that holds its text."""
         self.said: list[str] = []
         self.logprobs: list[object] = []
+        self.cited: list[Citation] = []
         self.length = 0
 
 
-class MessageItem(_Item):
+class MessageItem(GrowingItem):
     """Texts and refusals that follow each other."""
 
     __slots__ = ("_contents",)
@@ -121,18 +123,26 @@ class MessageItem(_Item):
         )
 
     def _cite(self, content: _Content, event: CitationTold, out: list[Told]) -> None:
-        if event.origin == ORIGIN:
-            said: Values | None = object_of(msgspec.json.decode(event.raw))
-        else:
-            said = flat_citation(event.raw, content.length)
-        if said is None or content.name == "refusal":
+        if content.name == "refusal":
             return
+        if event.origin == ORIGIN:
+            self._annotate(content, object_of(msgspec.json.decode(event.raw)), out)
+        elif event.origin.startswith("openai."):
+            said = flat_citation(event.raw, content.length)
+            if said is not None:
+                self._annotate(content, said, out)
+        else:
+            content.cited += event.cited  # all of the text may rest on it
+
+    def _annotate(self, content: _Content, said: Values, out: list[Told]) -> None:
         annotations = list_of(content.fields["annotations"])
         annotations.append(said)
         told = self._told("output_text.annotation.added", content_index=content.number)
         out.append({**told, "annotation_index": len(annotations) - 1, "annotation": said})
 
     def _done(self, content: _Content, out: list[Told]) -> None:
+        for cited in content.cited:
+            self._annotate(content, flat(cited, 0, content.length), out)
         text = content.fields[content.name] = "".join(content.said)
         number = content.number
         if content.name == "refusal":
@@ -148,7 +158,7 @@ class MessageItem(_Item):
         self.fields["status"] = "completed"
 
 
-class ReasoningItem(_Item):
+class ReasoningItem(GrowingItem):
     """Thoughts that belong together: those with one id. Thoughts of other dialects are shown as summaries,
     which is what clients of this one show."""
 
@@ -220,7 +230,7 @@ class ReasoningItem(_Item):
             out.append(self._told("content_part.done", content_index=number, part=content.fields))
 
 
-class CallItem(_Item):
+class CallItem(GrowingItem):
     __slots__ = ("_kind", "_name", "_said")
 
     def __init__(self, id: str, at: int, part: ToolCall) -> None:

@@ -9,9 +9,11 @@ from chatvault.core.errors import ClientError
 from chatvault.wire.hub.conversation import Message, Role
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.json_value import Values, list_of, name_of, object_of, objects_of, raw, text_of
+from chatvault.wire.openai.chat.citations import citations_in
 from chatvault.wire.openai.chat.messages import arguments_of
 from chatvault.wire.openai.media import audio_type, split_url
 from chatvault.wire.openai.responses.proofs import ORIGIN, proof_in
+from chatvault.wire.openai.responses.searches import search_in
 from chatvault.wire.taken import refused, take_text, unread
 
 _ROLES: Final[dict[str, Role]] = {
@@ -59,7 +61,9 @@ class ItemReader:
             return self._reasoning(rest, path)
         role: Role = "user" if kind.endswith(("_output", "_response")) else "assistant"
         return Message(
-            role=role, parts=(Unknown(kind=kind, raw=raw(value), origin=ORIGIN, path=path),), path=path
+            role=role,
+            parts=(Unknown(kind=kind, raw=raw(value), search=search_in(value), origin=ORIGIN, path=path),),
+            path=path,
         )
 
     def _call(self, rest: Values, path: str, *, custom: bool) -> Message:
@@ -180,12 +184,14 @@ def _part(value: object, path: str) -> AnyPart:
 def text_part(rest: Values, path: str | None = None) -> Text:
     """Of a request or an answer; an empty list of log probabilities says nothing."""
     text = text_of(rest.pop("text", None))
-    citations = tuple(raw(each) for each in list_of(rest.pop("annotations", None)))
+    said = list_of(rest.pop("annotations", None))
+    citations = tuple(map(raw, said))
+    cited = tuple(found for each in said for found in citations_in(object_of(each)))
     if not rest.get("logprobs"):
         rest.pop("logprobs", None)
     extra = unread(rest)
     origin = ORIGIN if citations or extra else None
-    return Text(text=text, citations=citations, extra=extra, origin=origin, path=path)
+    return Text(text=text, citations=citations, cited=cited, extra=extra, origin=origin, path=path)
 
 
 def _text(rest: Values, path: str) -> AnyPart:

@@ -8,17 +8,19 @@ from chatvault.wire.hub.conversation import Conversation, Message
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
+from chatvault.wire.hub.search import Search
 from chatvault.wire.json_value import Values, put
-from chatvault.wire.openai.chat.citations import flat_citation
+from chatvault.wire.openai.chat.citations import flat, flat_citation
 from chatvault.wire.openai.media import audio_format, data_url, file_name
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
+from chatvault.wire.openai.responses.searches import search_item
 
 Placed = list[tuple[AnyPart, str]]
 """Parts with their paths in the client's request."""
 
 
 class ItemsWriter:
-    __slots__ = ("_custom", "_dropped", "_items", "_own")
+    __slots__ = ("_custom", "_dropped", "_items", "_own", "_searches")
 
     def __init__(self, dropped: Dropped, *, own: bool) -> None:
         """`own`: the client spoke this dialect itself."""
@@ -26,6 +28,7 @@ class ItemsWriter:
         self._own = own
         self._items: list[object] = []
         self._custom: set[str] = set()
+        self._searches: dict[str, Search] = {}
 
     def write(self, conversation: Conversation, first: int) -> list[object]:
         """The messages from `first` on."""
@@ -66,8 +69,21 @@ class ItemsWriter:
     def _unknown(self, part: Unknown, path: str) -> None:
         if part.origin == ORIGIN:
             self._items.append(part.raw)
+        elif part.search is not None:
+            self._search(part.search)
         else:
             self._dropped.add(path)
+
+    def _search(self, search: Search) -> None:
+        """One item, also of those who tell in two parts what was asked and what was found."""
+        asked = self._searches.get(search.id)
+        if asked is None:
+            self._searches[search.id] = search
+            self._items.append(search_item(search))
+            return
+        whole = msgspec.structs.replace(asked, sources=search.sources, failed=search.failed)
+        at = self._items.index(search_item(asked))
+        self._items[at] = search_item(whole)
 
     def _think(self, thoughts: list[tuple[Thought, str]]) -> None:
         """The thoughts of one reasoning item. Only its provider can read it again: those of others are
@@ -189,14 +205,15 @@ class ItemsWriter:
     def _citations(self, part: Text, path: str) -> list[object]:
         if part.origin == ORIGIN:
             return list(part.citations)
-        found: list[object] = []
-        for raw in part.citations:
-            flat = flat_citation(raw, len(part.text))
-            if flat is not None:
-                found.append(flat)
-            else:
-                self._dropped.add(f"{path}.citations")
-        return found
+        end = len(part.text)
+        if (part.origin or "").startswith("openai."):
+            found = [flat_citation(raw, end) for raw in part.citations]
+        else:
+            found = [flat(each, 0, end) for each in part.cited]
+        told: list[object] = [each for each in found if each is not None]
+        if len(told) < len(part.citations):
+            self._dropped.add(f"{path}.citations")
+        return told
 
     def _media(self, part: Media, path: str) -> Values | None:
         ours = part.origin is not None and part.origin.startswith("openai.")

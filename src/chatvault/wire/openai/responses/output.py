@@ -16,9 +16,11 @@ from chatvault.wire.hub.events import (
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
 from chatvault.wire.json_value import Values, list_of, name_of, number_of, object_of, objects_of, raw, text_of
+from chatvault.wire.openai.chat.citations import citations_in
 from chatvault.wire.openai.chat.messages import arguments_of
 from chatvault.wire.openai.responses.items import CALLS
 from chatvault.wire.openai.responses.proofs import ORIGIN, proof_in
+from chatvault.wire.openai.responses.searches import search_in
 from chatvault.wire.taken import unread
 
 _CONTENT: Final = 1_000
@@ -56,7 +58,7 @@ _NO_TEXT = ("call", "whole")
 class OutputReader:
     """`numbers` gives each part its own, over all items."""
 
-    __slots__ = ("_at", "_ended", "_item", "_numbers", "_parts", "called", "refused")
+    __slots__ = ("_at", "_ended", "_item", "_numbers", "_parts", "called", "refused", "searched")
 
     def __init__(self, at: int, item: Values, numbers: Iterator[int]) -> None:
         self._at = at
@@ -65,7 +67,7 @@ class OutputReader:
         """As it was announced."""
         self._parts: dict[int, _Part] = {}
         self._ended = False
-        self.called = self.refused = False
+        self.called = self.refused = self.searched = False
 
     def feed(self, kind: str, value: Values) -> list[AnyEvent]:
         found: list[AnyEvent] = []
@@ -109,7 +111,9 @@ class OutputReader:
             arguments = arguments_of(item.get("input" if CALLS[kind] else "arguments"))
             self._argue(call, arguments[len("".join(call.said)) :], found)
         elif kind:
-            self._whole(_other(kind, item), found)
+            other = _other(kind, item)
+            self.searched = isinstance(other, Unknown) and other.search is not None
+            self._whole(other, found)
         for each in self._parts.values():
             self._close(each, found)
         return found
@@ -206,7 +210,8 @@ class OutputReader:
     def _cite(self, part: _Part, citation: object, found: list[AnyEvent]) -> None:
         if isinstance(citation, dict) and not part.ended:
             part.citations += 1
-            found.append(CitationTold(index=part.index, raw=raw(citation), origin=ORIGIN))
+            cited = citations_in(citation)
+            found.append(CitationTold(index=part.index, raw=raw(citation), origin=ORIGIN, cited=cited))
 
     def _close(self, part: _Part, found: list[AnyEvent]) -> None:
         if not part.ended:
@@ -221,4 +226,4 @@ def _other(kind: str, item: Values) -> AnyPart:
         rest: dict[str, msgspec.Raw] | None = unread({name: item[name] for name in item if name != "result"})
         format = name_of(item.get("output_format")) or "png"
         return Media(kind="image", mime=f"image/{format}", data=result, extra=rest, origin=ORIGIN)
-    return Unknown(kind=kind, raw=raw(item), origin=ORIGIN)
+    return Unknown(kind=kind, raw=raw(item), search=search_in(item), origin=ORIGIN)

@@ -81,7 +81,9 @@ class AnswerReader:
         for reader in self._items.values():
             found += reader.end({})
         if self._usage is not None:
-            found.append(UsageTold(usage=self._usage))
+            searches = sum(reader.searched for reader in self._items.values())
+            usage = msgspec.structs.replace(self._usage, searches=searches) if searches else self._usage
+            found.append(UsageTold(usage=usage))
         found += [self._finished(response, status), Ended()]
         self.done = True
         return found

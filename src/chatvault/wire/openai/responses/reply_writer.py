@@ -28,9 +28,11 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.hub.search import Search
 from chatvault.wire.json_value import Values, encode, object_of
 from chatvault.wire.openai.responses.answer import Answer
 from chatvault.wire.openai.responses.growing import CallItem, Growing, MessageItem, ReasoningItem, Told
+from chatvault.wire.openai.responses.growing_search import SearchItem
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
 from chatvault.wire.openai.retold import error_value
 
@@ -41,7 +43,17 @@ class AnswerWriter:
     """Events in, events of this dialect out; `answer` is what they lead to. This dialect has one choice:
     others are not told."""
 
-    __slots__ = ("_asked", "_finished", "_items", "_last", "_model", "_parts", "answer", "failed")
+    __slots__ = (
+        "_asked",
+        "_finished",
+        "_items",
+        "_last",
+        "_model",
+        "_parts",
+        "_searches",
+        "answer",
+        "failed",
+    )
 
     def __init__(self, conversation: Conversation | None, model: str) -> None:
         self._asked = conversation
@@ -49,6 +61,7 @@ class AnswerWriter:
         self._finished: Finished | None = None
         self._items: list[Growing] = []
         self._parts: dict[int, Growing] = {}
+        self._searches: dict[str, SearchItem] = {}
         self._last: Growing | None = None
         """The item that the next part may belong to."""
         self.answer: Answer | None = None
@@ -112,10 +125,24 @@ class AnswerWriter:
             last.begin(event.index, part, out)
         elif isinstance(part, Unknown) and part.origin == ORIGIN:
             self._whole(object_of(msgspec.json.decode(part.raw)), out)
+        elif isinstance(part, Unknown) and part.search is not None:
+            self._search(part.search, out)
         elif isinstance(part, Media) and part.kind == "image" and part.data is not None:
             extra = part.extra if part.origin == ORIGIN and part.extra else {}
             item: Values = {"type": "image_generation_call", "id": self._id("ig"), "status": "completed"}
             self._whole({**item, **extra, "result": part.data}, out)
+
+    def _search(self, search: Search, out: list[Told]) -> None:
+        """A search is one item here, which some dialects tell in two parts."""
+        assert self.answer is not None
+        item = self._searches.get(search.id)
+        if item is None:
+            item = self._searches[search.id] = SearchItem(len(self.answer.items), search)
+            self._items.append(item)
+            self.answer.items.append(item.fields)
+            item.announce(out)
+        if search.found:
+            item.found(search, out)
 
     def _grow(self, part: Text | Refusal | Thought | ToolCall, out: list[Told]) -> Growing:
         assert self.answer is not None

@@ -7,8 +7,10 @@ import msgspec
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import tool_path
+from chatvault.wire.hub.search import WebSearch
 from chatvault.wire.json_value import Values, name_of, object_of, objects_of, put, raw
 from chatvault.wire.openai.responses.proofs import ORIGIN
+from chatvault.wire.openai.search_options import read_search, write_tool
 from chatvault.wire.taken import refused, take_list, take_object, take_text, take_truth, unread
 
 _KINDS: Final = {
@@ -34,7 +36,9 @@ def _tool(value: object, path: str) -> Tool | ServerTool:
     if not isinstance(kind, str):
         raise refused(f"{path}.type", "a string")
     if kind not in ("function", "custom"):
-        return ServerTool(kind=_KINDS.get(kind, kind), origin=ORIGIN, raw=raw(value), path=path)
+        known = _KINDS.get(kind, kind)
+        search = read_search(value) if known == "web_search" else None
+        return ServerTool(kind=known, origin=ORIGIN, raw=raw(value), search=search, path=path)
     name = take_text(rest, "name", f"{path}.")
     if name is None:
         raise refused(f"{path}.name", "a string")
@@ -92,7 +96,8 @@ def write_tools(conversation: Conversation, out: Values, dropped: Dropped) -> No
         elif tool.origin == ORIGIN:
             written.append(tool.raw)
         elif tool.kind == "web_search":
-            written.append(_search(tool, path, dropped))
+            written.append(write_tool(tool.search, path, dropped))
+            _bound(conversation, tool.search, path, out, dropped)
         elif tool.kind == "code_execution":
             written.append({"type": "code_interpreter", "container": {"type": "auto"}})
         else:
@@ -130,23 +135,16 @@ def _format(said: Values) -> Values:
     return {"type": said.get("type"), **object_of(said.get("grammar"))}
 
 
-def _search(tool: ServerTool, path: str, dropped: Dropped) -> Values:
-    """A web search of another dialect."""
-    said = object_of(msgspec.json.decode(tool.raw))
-    out: Values = {"type": "web_search"}
-    put(out, search_context_size=name_of(said.get("search_context_size")))
-    location = object_of(said.get("user_location"))
-    location = object_of(location.get("approximate")) or location
-    if location:
-        out["user_location"] = {**location, "type": "approximate"}
-    domains = said.get("allowed_domains")
-    if isinstance(domains, list) and domains:
-        out["filters"] = {"allowed_domains": domains}
-    for name, value in said.items():
-        known = ("type", "name", "search_context_size", "user_location", "allowed_domains")
-        if name not in known and value is not None:
-            dropped.add(f"{path}.{name}")
-    return out
+def _bound(
+    conversation: Conversation, search: WebSearch | None, path: str, out: Values, dropped: Dropped
+) -> None:
+    """How often to search: a bound on all tools that the provider runs says so where this is the only one."""
+    if search is None or search.max_uses is None:
+        return
+    if sum(isinstance(tool, ServerTool) for tool in conversation.tools) == 1:
+        out["max_tool_calls"] = search.max_uses
+    else:
+        search.drop(path, dropped, "max_uses")
 
 
 def write_choice(choice: ToolChoice, custom: frozenset[str]) -> object:
