@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from chatvault.fake.answer import Answer, Event, Stream, json_answer, json_event
-from chatvault.fake.conversation import Turn, ask_about, choose
+from chatvault.fake.ask import Ask, Tool, Turn
+from chatvault.fake.conversation import NO_TOOLS, Toolbox, ask_about
 from chatvault.fake.errors import Refusal
 from chatvault.fake.plan import Plan
-from chatvault.fake.reply import Ask, Reply, Tool, compose, count
+from chatvault.fake.reply import Reply, compose, count
 from chatvault.fake.request import Request
 from chatvault.fake.usage import Counts
 
@@ -126,8 +127,7 @@ def _ask(wish: CountRequest, limit: int | None, stop: tuple[str, ...]) -> Ask:
             turns.append(Turn(message.role, _text(message.content)))
     wanted = wish.output_config.format if wish.output_config else None
     schema = wanted.schema if wanted is not None else None
-    tool = None if any(turn.role == "tool" for turn in turns) else _tool(wish)
-    return ask_about(turns, limit=limit, stop=stop, tool=tool, schema=schema)
+    return ask_about(turns, limit=limit, stop=stop, tools=_tools(wish), schema=schema)
 
 
 def _text(content: Content) -> str:
@@ -136,12 +136,12 @@ def _text(content: Content) -> str:
     return "".join(block.text or "" for block in content if block.type == "text")
 
 
-def _tool(wish: CountRequest) -> Tool | None:
+def _tools(wish: CountRequest) -> Toolbox:
     choice = wish.tool_choice or ToolChoice("auto")
     if choice.type == "none":
-        return None
-    tools = [Tool(tool.name, tool.input_schema) for tool in wish.tools or () if tool.input_schema is not None]
-    return choose(tools, choice.name, param="tool_choice")
+        return NO_TOOLS
+    there = [Tool(tool.name, tool.input_schema) for tool in wish.tools or () if tool.input_schema is not None]
+    return Toolbox(there, choice.name)
 
 
 def _stop(reply: Reply, plan: Plan) -> dict[str, object]:

@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 
 from chatvault.fake.answer import Answer, Event, Stream, json_answer, json_event
+from chatvault.fake.ask import Ask, Tool, Turn
+from chatvault.fake.conversation import NO_TOOLS, Toolbox, ask_about
 from chatvault.fake.errors import Refusal, error_object
 from chatvault.fake.plan import Plan
-from chatvault.fake.reply import Ask, Reply, Tool, compose, count
+from chatvault.fake.reply import Reply, compose, count
 from chatvault.fake.request import CREATED, Request
-from chatvault.fake.text import count_prompt
 from chatvault.fake.usage import Counts, chat_usage
 
 DONE = Event(b"[DONE]")
@@ -150,18 +151,13 @@ def _has_content(choice: dict[str, object]) -> bool:
 
 
 def _ask(wish: ChatRequest) -> Ask:
-    texts = [message.text for message in wish.messages]
-    text = "\n".join(texts)
-    last = next((m.text for m in reversed(wish.messages) if m.role == "user"), texts[-1])
     stop = wish.stop if isinstance(wish.stop, list) else [wish.stop] if wish.stop else []
     limit = wish.max_tokens if wish.max_completion_tokens is None else wish.max_completion_tokens
-    return Ask(
-        text=text,
-        last=last,
-        prompt=count_prompt(sum(len(part.encode()) for part in texts), len(texts)),
+    return ask_about(
+        [Turn(message.role, message.text) for message in wish.messages],
         limit=limit,
         stop=tuple(stop),
-        tool=_tool(wish),
+        tools=_tools(wish),
         schema=_schema(wish.response_format),
     )
 
@@ -176,17 +172,12 @@ def _schema(wanted: ResponseFormat | None) -> object:
             return None
 
 
-def _tool(wish: ChatRequest) -> Tool | None:
-    """The tool to call: none once a tool has answered, the one that was chosen, else the first."""
-    if not wish.tools or wish.tool_choice == "none" or any(m.role == "tool" for m in wish.messages):
-        return None
-    tools = [found for found in map(_as_tool, wish.tools) if found is not None]
-    if isinstance(wish.tool_choice, ChatTool):
-        chosen = _as_tool(wish.tool_choice)
-        tools = [tool for tool in tools if chosen and tool.name == chosen.name]
-        if not tools:
-            raise Refusal(400, "tool_choice names a tool that is not among the tools.", param="tool_choice")
-    return tools[0] if tools else None
+def _tools(wish: ChatRequest) -> Toolbox:
+    if not wish.tools or wish.tool_choice == "none":
+        return NO_TOOLS
+    chosen = _as_tool(wish.tool_choice) if isinstance(wish.tool_choice, ChatTool) else None
+    there = [tool for tool in map(_as_tool, wish.tools) if tool is not None]
+    return Toolbox(there, chosen.name if chosen is not None else None)
 
 
 def _as_tool(tool: ChatTool) -> Tool | None:

@@ -3,8 +3,9 @@
 import msgspec
 
 from chatvault.fake.answer import Answer, json_answer
+from chatvault.fake.ask import Ask
 from chatvault.fake.chat import StreamOptions, chunk_stream, whole_usage
-from chatvault.fake.reply import Ask, compose, count
+from chatvault.fake.reply import compose, count
 from chatvault.fake.request import CREATED, Request
 from chatvault.fake.text import count_prompt
 

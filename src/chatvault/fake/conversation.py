@@ -4,16 +4,20 @@ from typing import Any
 
 import msgspec
 
+from chatvault.fake.ask import Ask, Tool, Turn
 from chatvault.fake.errors import Refusal
-from chatvault.fake.reply import Ask, Tool
 from chatvault.fake.text import count_prompt
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One message: who speaks (`user` is the one whom `echo` repeats) and its text."""
+class Toolbox(msgspec.Struct, frozen=True):
+    """The tools that may be called (none if the request forbids it), which was chosen, and the field that chose."""
 
-    role: str
-    text: str
+    there: list[Tool]
+    chosen: str | None = None
+    param: str = "tool_choice"
+
+
+NO_TOOLS = Toolbox([])
 
 
 def ask_about(
@@ -21,10 +25,12 @@ def ask_about(
     *,
     limit: int | None = None,
     stop: tuple[str, ...] = (),
-    tool: Tool | None = None,
+    tools: Toolbox = NO_TOOLS,
     schema: object = None,
 ) -> Ask:
-    """The question that `turns` put; the same conversation is the same question in every dialect."""
+    """The question that `turns` put; the same conversation is the same question in every dialect. Once a tool has
+    answered, none is called. Raises Refusal (400) if the tool that was chosen is not there."""
+    answered = any(turn.role == "tool" for turn in turns)
     texts = [turn.text for turn in turns]
     last = next((turn.text for turn in reversed(turns) if turn.role == "user"), texts[-1] if texts else "")
     return Ask(
@@ -33,18 +39,21 @@ def ask_about(
         prompt=count_prompt(sum(len(text.encode()) for text in texts), len(turns)),
         limit=limit,
         stop=stop,
-        tool=tool,
+        tool=None if answered else _choose(tools),
         schema=schema,
+        turns=tuple(turns),
+        tools=tuple(tools.there),
     )
 
 
-def choose(tools: list[Tool], name: str | None, *, param: str) -> Tool | None:
-    """The tool called `name`, or the first. Raises Refusal (400) if the one that was named is not there."""
-    if name is not None:
-        tools = [tool for tool in tools if tool.name == name]
-        if not tools:
-            raise Refusal(400, f"{param} names a tool that is not among the tools.", param=param)
-    return tools[0] if tools else None
+def _choose(tools: Toolbox) -> Tool | None:
+    """The one that was chosen, else the first."""
+    there = tools.there
+    if tools.chosen is not None:
+        there = [tool for tool in there if tool.name == tools.chosen]
+        if not there:
+            raise Refusal(400, f"{tools.param} names a tool that is not among the tools.", param=tools.param)
+    return there[0] if there else None
 
 
 def plain_schema(schema: Any) -> Any:

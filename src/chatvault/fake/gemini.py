@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from chatvault.fake.answer import JSON, Answer, Event, Stream, json_answer, json_event
-from chatvault.fake.conversation import Turn, ask_about, choose, plain_schema
+from chatvault.fake.ask import Ask, Tool, Turn
+from chatvault.fake.conversation import NO_TOOLS, Toolbox, ask_about, plain_schema
 from chatvault.fake.errors import Refusal
 from chatvault.fake.models import MODELS, unquoted
 from chatvault.fake.plan import Plan
-from chatvault.fake.reply import Ask, Reply, Tool, compose, count
+from chatvault.fake.reply import Reply, compose, count
 from chatvault.fake.request import Request
 from chatvault.fake.usage import Counts
 
@@ -195,7 +196,7 @@ def _ask(wish: GenerateRequest, generation: Generation) -> Ask:
         turns,
         limit=generation.max_output_tokens,
         stop=tuple(generation.stop_sequences or ()),
-        tool=None if any(turn.role == "tool" for turn in turns) else _tool(wish),
+        tools=_tools(wish),
         schema=schema,
     )
 
@@ -212,17 +213,17 @@ def _result(response: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _tool(wish: GenerateRequest) -> Tool | None:
+def _tools(wish: GenerateRequest) -> Toolbox:
     calling = (wish.tool_config and wish.tool_config.function_calling_config) or Calling()
     if calling.mode == "NONE":
-        return None
-    tools = [
+        return NO_TOOLS
+    there = [
         Tool(each.name, each.schema)
         for group in wish.tools or ()
         for each in group.function_declarations or ()
     ]
     names = calling.allowed_function_names
-    return choose(tools, names[0] if names else None, param="allowedFunctionNames")
+    return Toolbox(there, names[0] if names else None, "allowedFunctionNames")
 
 
 def _parts(reply: Reply) -> list[tuple[dict[str, object], tuple[str, ...]]]:

@@ -6,7 +6,15 @@ from chatvault.fake.answer import Answer, json_answer
 from chatvault.fake.errors import Refusal
 from chatvault.fake.request import CREATED, Request
 
-MODELS = ("echo", "reasoner", "simulated", "simulated-embedding", "simulated-image", "simulated-speech")
+MODELS = (
+    "echo",
+    "reasoner",
+    "scripted",
+    "simulated",
+    "simulated-embedding",
+    "simulated-image",
+    "simulated-speech",
+)
 """The names the list holds. Any other answers too, except `no-such-model`."""
 MISSING = "no-such-model"
 

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from chatvault.fake.answer import Answer, Stream, json_answer, json_event
-from chatvault.fake.conversation import Turn, ask_about, choose
+from chatvault.fake.ask import Ask, Tool, Turn
+from chatvault.fake.conversation import Toolbox, ask_about
 from chatvault.fake.errors import Refusal
 from chatvault.fake.models import MODELS
 from chatvault.fake.plan import Plan
-from chatvault.fake.reply import Ask, Reply, Tool, compose, count
+from chatvault.fake.reply import Reply, compose, count
 from chatvault.fake.request import Request
 from chatvault.fake.usage import Counts
 
@@ -101,14 +102,13 @@ def _ask(wish: ChatRequest) -> Ask:
     stop = options.stop if isinstance(options.stop, list) else [options.stop] if options.stop else []
     limit = options.num_predict
     tools = [Tool(tool.function.name, tool.function.parameters) for tool in wish.tools or ()]
-    answered = any(message.role == "tool" for message in wish.messages)
     if not wish.messages:
         raise Refusal(400, "messages are missing", param="messages")
     return ask_about(
         [Turn(message.role, message.content) for message in wish.messages],
         limit=limit if limit is not None and limit >= 0 else None,
         stop=tuple(stop),
-        tool=None if answered else choose(tools, None, param="tools"),
+        tools=Toolbox(tools),
         schema=JSON_OBJECT if wish.format == "json" else wish.format or None,
     )
 

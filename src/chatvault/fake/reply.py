@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 
+from chatvault.fake.ask import Ask, Tool
 from chatvault.fake.plan import Plan
 from chatvault.fake.sample import sample
+from chatvault.fake.steps import SCRIPTED, next_step
 from chatvault.fake.text import MOST_ECHOED, pieces, sentence
 from chatvault.fake.usage import Counts
 
@@ -14,27 +16,6 @@ SURROGATE = "\ufffe"
 """Stands for a lone surrogate until the JSON is written; no text may hold one before."""
 REASONING = 64
 """Reasoning tokens of a model whose name holds `reasoner`."""
-
-
-class Tool(msgspec.Struct, frozen=True):
-    """A tool the model may call; a custom tool takes text instead of arguments."""
-
-    name: str
-    parameters: Any = None
-    custom: bool = False
-
-
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """All text (it is the seed), the last thing the user said, the prompt's tokens, and the wishes."""
-
-    text: str
-    last: str
-    prompt: int
-    limit: int | None = None
-    stop: tuple[str, ...] = ()
-    tool: Tool | None = None
-    schema: Any = None
-    """The JSON schema the answer must fit; None for plain text."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,15 +48,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 def compose(ask: Ask, plan: Plan, index: int = 0) -> Reply:
     """The answer with the number `index`; the same for the same question."""
-    tool = ask.tool
-    if tool is not None:
-        text = f"sample input for {tool.name}" if tool.custom else _json(sample(tool.parameters))
-    elif ask.schema is not None:
-        text = _json(sample(ask.schema))
-    elif plan.name == "echo":
-        text = ask.last[:MOST_ECHOED]
-    else:
-        text = sentence(f"{plan.name}\n{index}\n{ask.text}")
+    tool, text = _answer(ask, plan, index)
     stopped_at = None
     for stop in ask.stop if tool is None else ():
         if stop and stop in text:
@@ -88,6 +61,20 @@ def compose(ask: Ask, plan: Plan, index: int = 0) -> Reply:
         parts = parts[: ask.limit - reasoning]
         finish, stopped_at = "length", None
     return Reply(pieces=parts, tool=tool, finish=finish, reasoning=reasoning, stopped_at=stopped_at)
+
+
+def _answer(ask: Ask, plan: Plan, index: int) -> tuple[Tool | None, str]:
+    """The tool that is called with what it is given, or None and the text."""
+    tool = ask.tool
+    if plan.name == SCRIPTED:
+        return next_step(ask)
+    if tool is not None:
+        return tool, f"sample input for {tool.name}" if tool.custom else _json(sample(tool.parameters))
+    if ask.schema is not None:
+        return None, _json(sample(ask.schema))
+    if plan.name == "echo":
+        return None, ask.last[:MOST_ECHOED]
+    return None, sentence(f"{plan.name}\n{index}\n{ask.text}")
 
 
 def count(ask: Ask, plan: Plan, replies: list[Reply]) -> Counts:

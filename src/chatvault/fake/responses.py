@@ -5,12 +5,15 @@ from typing import Any
 import msgspec
 
 from chatvault.fake.answer import Answer, json_answer
-from chatvault.fake.errors import Refusal
-from chatvault.fake.reply import Ask, Reply, Tool, compose, count
+from chatvault.fake.ask import Ask, Tool, Turn
+from chatvault.fake.conversation import NO_TOOLS, Toolbox, ask_about
+from chatvault.fake.reply import Reply, compose, count
 from chatvault.fake.request import CREATED, Request
 from chatvault.fake.responses_events import respond_in_events
-from chatvault.fake.text import count_prompt
 from chatvault.fake.usage import responses_usage
+
+CALLED = ("function", "custom")
+"""Toolbox that the client runs."""
 
 
 class InputPart(msgspec.Struct):
@@ -22,12 +25,15 @@ class InputItem(msgspec.Struct):
     type: str = "message"
     role: str | None = None
     content: str | list[InputPart] | None = None
+    output: str | list[InputPart] | None = None
+    """Of a tool."""
 
     @property
-    def text(self) -> str:
-        if isinstance(self.content, list):
-            return "".join(part.text or "" for part in self.content)
-        return self.content or ""
+    def turn(self) -> Turn:
+        answers = self.type.endswith("_call_output")
+        said = self.output if answers else self.content
+        text = "".join(part.text or "" for part in said) if isinstance(said, list) else said or ""
+        return Turn("tool" if answers else self.role or "", text)
 
 
 class TextFormat(msgspec.Struct):
@@ -117,38 +123,32 @@ def _repeated(given: dict[str, Any]) -> dict[str, object]:
 
 def _ask(wish: ResponsesRequest) -> Ask:
     items = wish.input if isinstance(wish.input, list) else [InputItem(role="user", content=wish.input)]
-    texts = [wish.instructions or "", *(item.text for item in items)]
-    last = next((item.text for item in reversed(items) if item.role == "user"), "")
+    instructions = [Turn("system", wish.instructions)] if wish.instructions else []
     wanted = wish.text.format if wish.text else None
     schema: object = None
     if wanted is not None and wanted.type == "json_schema":
         schema = wanted.schema if wanted.schema is not None else {"type": "object"}
     elif wanted is not None and wanted.type == "json_object":
         schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
-    return Ask(
-        text="\n".join(texts),
-        last=last,
-        prompt=count_prompt(sum(len(text.encode()) for text in texts), len(items)),
+    return ask_about(
+        [*instructions, *(item.turn for item in items)],
         limit=wish.max_output_tokens,
-        tool=_tool(wish, items),
+        tools=_tools(wish),
         schema=schema,
     )
 
 
-def _tool(wish: ResponsesRequest, items: list[InputItem]) -> Tool | None:
-    """The tool to call, by the rule of chat completions; tools the provider runs itself are never called."""
-    if wish.tool_choice == "none" or any(item.type.endswith("_call_output") for item in items):
-        return None
-    tools = [
+def _tools(wish: ResponsesRequest) -> Toolbox:
+    """Toolbox the provider runs itself are never called."""
+    choice = wish.tool_choice
+    if choice == "none":
+        return NO_TOOLS
+    there = [
         Tool(tool.name, tool.parameters, custom=tool.type == "custom")
         for tool in wish.tools or ()
-        if tool.type in ("function", "custom") and tool.name
+        if tool.type in CALLED and tool.name
     ]
-    if isinstance(wish.tool_choice, ResponseTool) and wish.tool_choice.type in ("function", "custom"):
-        tools = [tool for tool in tools if tool.name == wish.tool_choice.name]
-        if not tools:
-            raise Refusal(400, "tool_choice names a tool that is not among the tools.", param="tool_choice")
-    return tools[0] if tools else None
+    return Toolbox(there, choice.name if isinstance(choice, ResponseTool) and choice.type in CALLED else None)
 
 
 def _items(reply: Reply, digest: str) -> list[dict[str, object]]:
