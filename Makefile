@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+# A lock of Node's packages holds their digests and no address; what they would run when installed is not run.
+NPM ?= npm --no-audit --no-fund --loglevel=error --omit-lockfile-registry-resolved --ignore-scripts
 # More words for the command behind a target, as in `make serve ARGS="--port 4040"` or `make test ARGS=tests/core`.
 ARGS ?=
 # What `make demo` puts behind the gateway: nothing for the simulated provider, `ollama`, or `tiny`.
@@ -55,6 +57,18 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
 	@$(INSTALL) -r requirements/demo.txt
 	@touch $@
 
+# An environment of its own for each: .venv-clients, .venv-llamaindex, .venv-aider.
+.venv-%/.stamp: requirements/%.txt $(VENV)/.stamp-venv
+	@echo "Installing $* into .venv-$*"
+	@$(BIN)/python -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps -r $<
+	@touch $@
+
+tests/clients/%/node_modules/.stamp: tests/clients/%/package-lock.json
+	@command -v npm >/dev/null || { echo "This needs Node 20 or newer with npm." >&2; exit 1; }
+	@$(NPM) ci --prefix tests/clients/$*
+	@touch $@
+
 .PHONY: setup dev tiny
 setup: $(VENV)/.stamp-run ## Set up .venv (the others call this first)
 
@@ -76,7 +90,7 @@ bench: setup ## Measure this machine's gateway under load
 
 # -- Checking ----------------------------------------------------------------------------------------------------------
 
-.PHONY: test check format prove
+.PHONY: test check format prove clients agents
 test: dev ## Run the tests, with the coverage gate
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
@@ -93,6 +107,12 @@ format: dev ## Format, and mend what the linter can
 prove: dev ## Run the proofs that take minutes
 	@$(BIN)/python -m pytest -m prove --hypothesis-profile=prove $(ARGS)
 
+clients: dev .venv-clients/.stamp .venv-llamaindex/.stamp tests/clients/node/node_modules/.stamp ## Drive real client libraries (0.8 GB) through a gateway
+	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+agents: dev .venv-aider/.stamp tests/clients/agents/node_modules/.stamp ## Drive real coding agents (2 GB) through a gateway
+	@$(BIN)/python -m pytest -m clients tests/clients/test_agents.py $(ARGS)
+
 # -- Keeping -----------------------------------------------------------------------------------------------------------
 
 .PHONY: lock prices clean
@@ -102,14 +122,20 @@ lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARG
 	@$(LOCK) $(LOCK_ARGS) pyproject.toml --constraints requirements/dev.txt --output-file requirements/run.txt
 	@$(LOCK) $(LOCK_ARGS) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 	@$(LOCK) $(LOCK_ARGS) --group demo --constraints requirements/dev.txt --output-file requirements/demo.txt
+	@for each in clients llamaindex aider; do \
+		$(LOCK) $(LOCK_ARGS) --group $$each --output-file requirements/$$each.txt; \
+	done
+	@$(NPM) install --package-lock-only --prefix tests/clients/node
+	@$(NPM) install --package-lock-only --prefix tests/clients/agents
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/tiny.in --output-file requirements/tiny.txt
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/facts.in --output-file requirements/facts.txt
 	@! grep -nE '://|index-url' requirements/*.txt
+	@! grep -n '"resolved"' tests/clients/*/package-lock.json
 
 prices: dev ## Compile prices and facts of models anew from the installed packages (after `make lock`)
 	@$(BIN)/python -m chatvault.pricing.compile
 	@$(BIN)/python -m chatvault.pricing.compile_facts
 
 clean: ## Remove .venv and everything that was built or measured (not ./data)
-	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-* tests/clients/*/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,8 +19,8 @@ from chatvault.wire.gemini.embeddings import GEMINI_EMBED
 from chatvault.wire.ollama.embeddings import OLLAMA_EMBED, OLLAMA_EMBEDDINGS
 from chatvault.wire.openai.embeddings import OPENAI_EMBEDDINGS
 from tests.fake.raw import Heard
+from tests.gateway.faces import provider_of
 from tests.gateway.harness import KEY, RATES, Gate, decoded, gateway
-from tests.gateway.test_outbound import provider_of
 
 TEXTS = ["One two three", "four"]
 SIZE = 8

@@ -143,3 +143,16 @@ async def test_each_lists_what_the_token_may_use_alone(tmp_path: Path) -> None:
         missing = await gate.send(gate.get("/v1/models/one", token=token, **anthropic))
     assert names == [["bare"]] * 4
     assert missing.status == 404
+
+
+async def test_a_model_is_shown_by_a_name_with_a_slash_though_no_list_has_it(tmp_path: Path) -> None:
+    """The libraries of OpenAI and Anthropic encode the slash, Google's does not."""
+    name = "fake/of-tomorrow"
+    async with gateway(tmp_path) as gate:
+        claude = AsyncAnthropic(api_key=gate.token, base_url=root(gate), max_retries=0)
+        google = genai.Client(api_key=gate.token, http_options=types.HttpOptions(base_url=root(gate)))
+        gate.on_exit(claude.close)
+        gate.on_exit(google.aio.aclose)
+        assert (await gate.client().models.retrieve(name)).id == name
+        assert (await claude.models.retrieve(name)).id == name
+        assert (await google.aio.models.get(model=name)).name == f"models/{name}"

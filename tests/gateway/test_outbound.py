@@ -9,22 +9,16 @@ from typing import Any
 import pytest
 
 from chatvault.config.schema import ModelConfig
-from chatvault.config.snapshot import Face, ProviderSnapshot
 from chatvault.core.sizes import Letters
 from chatvault.fake import FakeProvider
 from chatvault.fake.text import count_prompt
 from tests.fake.raw import ask, written
-from tests.gateway.harness import KEY, TIMEOUTS, Gate, gateway
+from tests.gateway.faces import provider_of
+from tests.gateway.harness import KEY, Gate, gateway
 from tests.gateway.speakers import ARGUMENTS, SPEAKERS, TOOL, Speaker
 
 SAID = "One two three four"
 DIALECTS = tuple(SPEAKERS)
-FACES = {
-    "openai": ("/v1", {"authorization": f"Bearer {KEY}"}),
-    "anthropic": ("/v1", {"x-api-key": KEY, "anthropic-version": "2023-06-01"}),
-    "gemini": ("/v1beta", {"x-goog-api-key": KEY}),
-    "ollama": ("", {"authorization": f"Bearer {KEY}"}),
-}
 FAULTS = {
     "cut": "echo+cut-after-4",
     "inside": "echo+error-in-stream-after-4",
@@ -40,22 +34,6 @@ FAULTS = {
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 inbound = pytest.mark.parametrize("asked", DIALECTS)
 outbound = pytest.mark.parametrize("answering", DIALECTS)
-
-
-def provider_of(fake: FakeProvider, dialect: str) -> ProviderSnapshot:
-    """A provider that speaks nothing but `dialect`."""
-    family = dialect.partition(".")[0]
-    prefix, headers = FACES[family]
-    face = Face(base_url=fake.url + prefix, headers=headers)
-    return ProviderSnapshot(
-        name="only",
-        kind="fake",
-        base_url=face.base_url,
-        headers=face.headers,
-        faces={family: face},
-        dialects=(dialect,),
-        timeouts=TIMEOUTS,
-    )
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """A client that speaks Anthropic's API, answered by a provider that speaks OpenAI's."""
 
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import pytest
@@ -74,3 +75,23 @@ def test_a_client_of_the_same_dialect_says_which_version_it_speaks() -> None:
     assert (b"anthropic-version", b"2026-01-01") in outbound_headers(said, ours, hidden, "id")
     assert (b"anthropic-version", b"2023-06-01") not in outbound_headers(said, ours, hidden, "id")
     assert (b"anthropic-version", b"2023-06-01") in outbound_headers(silent, ours, hidden, "id")
+
+
+@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])
+async def test_a_thread_that_another_provider_would_keep_is_refused_as_the_library_understands(
+    tmp_path: Path, thread: dict[str, str]
+) -> None:
+    """Its library answers this by sending the whole conversation; without it, the model would see the last turn alone."""
+    body = {"model": "fake/echo", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    async with gateway(tmp_path) as gate:
+        heard = await gate.send(gate.post(body | {"thread": thread}, "/v1/messages"))
+        assert heard.status == 400
+        error: Any = heard.json["error"]
+        assert (error["type"], error["code"], error["param"]) == (
+            "invalid_request_error",
+            "cannot_carry",
+            "thread",
+        )
+        assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+        assert (await gate.send(gate.post(body | {"thread": None}, "/v1/messages"))).status == 200
+        assert gate.fake.stats.requests == 1

@@ -277,3 +277,12 @@ def test_every_refusal_says_what_to_mend() -> None:
         ClientError, match=re.escape("send content-length, or transfer-encoding: chunked alone")
     ):
         parse_head(with_line(b"content-length: 3\r\ntransfer-encoding: chunked"))
+
+
+@pytest.mark.parametrize("prefix", [b"/v1/models/", b"/v1beta/models/"])
+def test_an_encoded_slash_in_a_models_name_is_a_slash(prefix: bytes) -> None:
+    """The libraries of OpenAI and Anthropic ask for `models/openai%2Fgpt-4o` (openai 3.57, anthropic 2.14, 2026-11)."""
+    for slash in (b"%2F", b"%2f"):
+        head = parse_head(b"GET %sa%sb?x=%%2F HTTP/1.1\r\nhost: x\r\n\r\n" % (prefix, slash))
+        assert (head.path, head.query) == (prefix + b"a/b", b"?x=%2F")
+        assert head.target == prefix + b"a/b?x=%2F"

@@ -24,6 +24,8 @@ TYPES = {
     529: "overloaded_error",
 }
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+UNTHREADED = "thread_unsupported_request"
+"""The library then sends the whole conversation."""
 PING = json_event({"type": "ping"}, "ping")
 
 
@@ -75,11 +77,14 @@ class MessagesRequest(CountRequest, kw_only=True):
     max_tokens: int
     stream: bool | None = None
     stop_sequences: list[str] | None = None
+    thread: Any = None
 
 
 def messages(request: Request) -> Answer:
     """A message, whole or as its sequence of events. Raises Refusal."""
     wish = request.decode(MessagesRequest)
+    if wish.thread:
+        raise Refusal(400, "Nothing is kept between requests here.", code=UNTHREADED)
     ask, plan = _ask(wish, wish.max_tokens, tuple(wish.stop_sequences or ())), request.plan
     reply = compose(ask, plan)
     counts = count(ask, plan, [reply])
@@ -107,10 +112,13 @@ def count_tokens(request: Request) -> Answer:
 
 def error_body(refusal: Refusal) -> bytes:
     """A whole error answer as JSON bytes."""
-    return msgspec.json.encode(_error(refusal.status, refusal.message))
+    told = _error(refusal.status, refusal.message)
+    if refusal.code == UNTHREADED:
+        told["error"] |= {"details": {"error_code": UNTHREADED, "unsupported": ["thread"]}}
+    return msgspec.json.encode(told)
 
 
-def _error(status: int, message: str) -> dict[str, object]:
+def _error(status: int, message: str) -> dict[str, Any]:
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": None}
 

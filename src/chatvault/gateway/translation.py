@@ -16,7 +16,7 @@ from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from chatvault.wire.openai.chat.quirks import ChatQuirks
 
-_STATEFUL: Final = ("previous_response_id", "conversation", "prompt", "background")
+_STATEFUL: Final = ("previous_response_id", "conversation", "prompt", "background", "thread")
 """Fields of a request that mean something only where the rest of it is kept."""
 _UNSET: Final = frozenset((b"null", b"false"))
 _MAX_SHOWN: Final = 2048

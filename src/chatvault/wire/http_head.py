@@ -27,6 +27,9 @@ _PATH: Final = re.compile(rb"(?:/[0-9A-Za-z\-._~%!$&'()*+,;=:@]*)+")
 _UNSAFE_PATH: Final = re.compile(
     rb"//|/\.\.?(?:[/;]|$)|%(?:2[eEfF]|5[cC]|0[0-9a-fA-F]|1[0-9a-fA-F]|7[fF]|(?![0-9a-fA-F]{2}))"
 )
+_MODELS: Final = (b"/v1/models/", b"/v1beta/models/")
+"""Below these stands a model's name, in which libraries write a slash as `%2F`."""
+_SLASH: Final = re.compile(rb"%2[fF]")
 _REMEMBERED: Final = 256
 """Bytes of a target or host whose check may be remembered."""
 _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
@@ -119,6 +122,8 @@ def parse_head(data: bytes) -> RequestHead:
         path, query = target, b""
     else:
         path, query = (_split_known_target if len(target) <= _REMEMBERED else _split_target)(target)
+        if len(path) + len(query) != len(target):
+            target = path + query  # nobody behind this sees the other spelling
     host = fields.get(b"host")
     if host is not None:
         (_check_known_host if len(host) <= _REMEMBERED else _check_host)(host)
@@ -165,8 +170,10 @@ def _joined(headers: list[Header]) -> dict[bytes, bytes]:
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query (with its question mark), checked."""
+    """Path and query (with its question mark), checked. In a model's name, an encoded slash is a slash."""
     path, mark, query = target.partition(b"?")
+    if b"%" in path and path.startswith(_MODELS):
+        path = _SLASH.sub(b"/", path)
     if not path.startswith(b"/"):
         raise _bad("the target must be a path that begins with a slash")
     if _PATH.fullmatch(path) is None or _UNSAFE_PATH.search(path) is not None:

@@ -28,6 +28,11 @@ _KIND: Final = {status: kind for kind, status in _STATUS.items()} | {
 }
 
 
+_THREADS: Final = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+"""How the API says that a request cannot be a part of a thread that it keeps: its library sends the whole conversation
+instead (anthropic 2.14 for Python, lib/threads/_thread_state.py, seen 2026-11)."""
+
+
 def kind_of(status: int) -> str:
     return _KIND.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
 
@@ -65,6 +70,8 @@ def write_error(error: ChatVaultError | Failed, status: int | None) -> bytes:
     kind = said if said in _STATUS else kind_of(status)
     told: Values = {"type": kind, "message": error.message}
     put(told, code=error.code, param=param, provider_type=said if said != kind else None)
+    if (error.code, param) == ("cannot_carry", "thread"):
+        told["details"] = _THREADS
     return encode({"type": "error", "error": told, "request_id": None})
 
 
