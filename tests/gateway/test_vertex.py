@@ -245,17 +245,25 @@ async def test_open_models_are_asked_in_openais_dialect(tmp_path: Path) -> None:
 
 async def test_what_a_model_is_not_asked_in_is_refused(tmp_path: Path) -> None:
     async with vertex(tmp_path) as gate:
-        for path, model in (
-            (f"/v1beta/models/{CLAUDE}:countTokens", None),
-            ("/v1/messages/count_tokens", GEMINI),
-            ("/v1/embeddings", CLAUDE),
-        ):
-            heard = await gate.send(gate.post({"model": model} if model else {}, path=path))
-            if model == GEMINI:  # an estimate
-                assert decoded(heard)["input_tokens"] > 0
-            else:
-                assert heard.status == 400
+        heard = await gate.send(gate.post({"model": CLAUDE}, path="/v1/embeddings"))
+        assert heard.status == 400
         assert gate.fake.last is None
+
+
+async def test_tokens_are_counted_for_clients_of_the_other_dialect(tmp_path: Path) -> None:
+    async with vertex(tmp_path) as gate:
+        counted = await gate.send(gate.post(ASK | {"model": GEMINI}, path="/v1/messages/count_tokens"))
+        path, body = seen(gate)
+        assert path == f"{PLACE}/google/models/gemini-2.5-flash:countTokens"
+        assert body["contents"][0]["role"] == "user"  # as Vertex AI has it: not in a member of another
+        assert decoded(counted)["input_tokens"] > 0
+        asked = {"contents": [{"role": "user", "parts": [{"text": SAID}]}]}
+        counted = await gate.send(gate.post(asked, path=f"/v1beta/models/{CLAUDE}:countTokens"))
+        path, body = seen(gate)
+        assert path == f"{PLACE}/anthropic/models/count-tokens:rawPredict"
+        assert body["model"] == "claude-sonnet-4-5@20250929"
+        assert decoded(counted)["totalTokens"] > 0
+        assert "x-chatvault-estimated" not in counted.headers
 
 
 @pytest.mark.parametrize("tokens", [{}, lent(seconds=-1)], ids=["none", "expired"])

@@ -8,6 +8,10 @@ import msgspec
 from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
+from chatvault.counting.estimate import input_tokens
+from chatvault.counting.families import family_of
+from chatvault.counting.measure import measured
+from chatvault.gateway.count_translation import CountTranslation, other_counter, translate_count, unwrapped
 from chatvault.gateway.embedding_translation import EmbeddingTranslation, translate_embedding
 from chatvault.gateway.reshaping import reshape, reshaped, version_said
 from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
@@ -23,8 +27,11 @@ from chatvault.wire.tap import AskedFields
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
-COUNT_TOKENS: Final = "messages.count_tokens"
-_NEEDS_MODEL: Final = frozenset(("completions", COUNT_TOKENS))
+COUNTS: Final = frozenset(("messages.count_tokens", "countTokens"))
+"""Endpoints that count the tokens of a request, which providers do for nothing:
+https://docs.anthropic.com/en/docs/build-with-claude/token-counting, https://ai.google.dev/gemini-api/docs/tokens
+(2026-11)."""
+_NEEDS_MODEL: Final = frozenset(("completions", *COUNTS))
 """Endpoints beside conversations that work with a model only."""
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
 _REFERENCES: Final = (b"image_url", b"file_", b"web_search")
@@ -51,7 +58,7 @@ class Admitted(msgspec.Struct, gc=False):
     metadata: dict[str, object] = _NO_METADATA
     family: str = "openai"
     """Whose API the provider is asked by."""
-    translation: Translation | EmbeddingTranslation | None = None
+    translation: Translation | EmbeddingTranslation | CountTranslation | None = None
     """Set where the provider is asked in another dialect than the client's."""
     free: bool = False
     """The provider bills nothing; as it was configured when the call began."""
@@ -135,8 +142,8 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             param="model",
         )
     if not _spoken(call.speech, provider, answering, target.model):
-        if endpoint.name == COUNT_TOKENS:
-            return Estimated(-(-len(body) // 4))
+        if endpoint.name in COUNTS:
+            return _counted(call, endpoint, Asked(request, model or "", stream), body, provider, target)
         raise ClientError(
             f"The provider '{provider.name}' does not speak {endpoint.dialect}. Ask for another model.",
             code="dialect_not_spoken",
@@ -146,6 +153,17 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     if answering is not call.speech:
         return _translated(call, endpoint, asked, body, provider, target, answering)
     return _passed(call, endpoint, asked, body, provider, target)
+
+
+def _counted(
+    call: "Call", endpoint: Endpoint, asked: Asked, body: Body, provider: ProviderSnapshot, target: Target
+) -> Admitted | Estimated:
+    """A count for a client whose dialect the provider does not speak: asked in the other dialect that has such an
+    endpoint, or estimated here."""
+    answering = other_counter(call.speech, provider, target.model)
+    if answering is not None:
+        return _translated(call, endpoint, asked, body, provider, target, answering)
+    return Estimated(input_tokens(measured(unwrapped(body)), family_of(target.model)))
 
 
 def _passed(
@@ -188,7 +206,7 @@ def _passed(
         _reserved(endpoint, provider, price, request, body),
         request.metadata() or _NO_METADATA,
         call.speech.family,
-        free=provider.free,
+        free=provider.free or endpoint.name in COUNTS,
         version=version_said(endpoint, request.fields),
     )
 
@@ -205,11 +223,15 @@ def _translated(
     """The admission of a call whose provider speaks another dialect."""
     assert target.model is not None
     strict = call.head.fields.get(b"x-chatvault-strict") == b"1"
-    translation: Translation | EmbeddingTranslation
+    translation: Translation | EmbeddingTranslation | CountTranslation
     stream = False
     if endpoint.embedding:
         translation = translate_embedding(
             call.speech, answering, body, public=asked.model, target=target.model, strict=strict
+        )
+    elif endpoint.name in COUNTS:
+        translation = translate_count(
+            call.speech, answering, provider, body, public=asked.model, target=target.model, strict=strict
         )
     else:
         translation = translate(
@@ -239,7 +261,7 @@ def _translated(
         asked.request.metadata() or _NO_METADATA,
         answering.family,
         translation,
-        provider.free,
+        provider.free or endpoint.name in COUNTS,
     )
 
 
@@ -336,7 +358,7 @@ def _reserved(
     endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: AskedFields, body: Body
 ) -> int | None:
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
-    if provider.free:
+    if provider.free or endpoint.name in COUNTS:
         return 0
     if price is None or not (endpoint.conversation or endpoint.embedding or endpoint.name in _TOKEN_PRICED):
         return None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Answer, Fault, Head
+from chatvault.gateway.count_relay import CountRelay
+from chatvault.gateway.count_translation import CountTranslation
 from chatvault.gateway.embedding_relay import EmbeddingRelay
 from chatvault.gateway.embedding_translation import EmbeddingTranslation
 from chatvault.gateway.raw_relay import RawRelay
@@ -76,6 +78,8 @@ class Attempt:
         translation = call.admitted.translation if call.admitted is not None else None
         if isinstance(translation, EmbeddingTranslation):
             relay = EmbeddingRelay(call, translation)
+        elif isinstance(translation, CountTranslation):
+            relay = CountRelay(call, translation)
         elif translation is not None:
             relay = TranslatedRelay(call, translation)
         else:

@@ -7,6 +7,7 @@ import msgspec
 
 from chatvault import __version__
 from chatvault.core.errors import ClientError, NotFound
+from chatvault.gateway.count_translation import told
 from chatvault.gateway.models import list_models, show_model
 from chatvault.gateway.routes import CONTROL_PATHS, HEALTH, ROOT, Endpoint
 from chatvault.wire.json_fields import Body
@@ -122,7 +123,7 @@ def cors_lines(call: "Call", origin: bytes) -> list[bytes]:
 def answer_estimate(call: "Call", tokens: int) -> None:
     """Input tokens, roughly, where the provider cannot be asked; a header says that it is an estimate."""
     lines = [_JSON, b"x-chatvault-estimated: input_tokens\r\n"]
-    call.answer_locally(200, lines, msgspec.json.encode({"input_tokens": tokens}))
+    call.answer_locally(200, lines, told(call.speech.dialect, tokens))
 
 
 def _answer(call: "Call", body: bytes) -> None:
