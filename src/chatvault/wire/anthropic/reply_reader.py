@@ -205,7 +205,10 @@ class ReplyReading:
 
     def delta(self, at: int | None, kind: str, text: str) -> list[AnyEvent]:
         """The deltas that streams are made of."""
-        block, found = self._blocks.get(at), list[AnyEvent]()
+        block = self._blocks.get(at)
+        if block is not None and block.whole is None and kind != "input_json_delta":
+            return [TextDelta(index=block.index, text=text)]
+        found: list[AnyEvent] = []
         if block is None:
             if kind == "input_json_delta":
                 return []
@@ -353,6 +356,7 @@ class _DeltaEvent(msgspec.Struct, gc=False):
 
 
 _decode_delta: Final = msgspec.json.Decoder(_DeltaEvent).decode
+_DELTA: Final = b"event: content_block_delta\ndata: {"
 
 
 class ReplyStream:
@@ -382,6 +386,13 @@ class ReplyStream:
             return []  # it was cut
 
     def _read(self, whole: bytes) -> list[AnyEvent]:
+        if (
+            whole.startswith(_DELTA)
+            and whole.find(b"\n", len(_DELTA)) == len(whole) - 2
+            and b"\r" not in whole
+            and (told := self._delta(whole[len(_DELTA) - 1 : -2])) is not None
+        ):
+            return told  # what nearly all packets are; the same as below
         if whole.find(b"\n\n") == len(whole) - 2 and b"\r" not in whole:
             # The commonest packet by a slice: one event with one line of data, its last.
             at = whole.find(b"\ndata: ")
@@ -395,23 +406,32 @@ class ReplyStream:
                 found += self._event(data)
         return found
 
-    def _event(self, data: bytes) -> list[AnyEvent]:
+    def _delta(self, data: bytes) -> list[AnyEvent] | None:
+        """The commonest deltas; None for all other events, and for deltas of another shape."""
         reading = self._reading
-        if b"content_block_delta" in data and not (reading.ended or reading.failed):
-            try:
-                event = _decode_delta(data)
-            except (msgspec.DecodeError, RecursionError):
-                pass
-            else:
-                delta = event.delta
-                text = delta.text if delta.type == "text_delta" else None
-                text = delta.partial_json if delta.type == "input_json_delta" else text
-                text = delta.thinking if delta.type == "thinking_delta" else text
-                if text is not None and event.type == "content_block_delta":
-                    return reading.delta(event.index, delta.type, text)
+        if reading.ended or reading.failed:
+            return None
+        try:
+            event = _decode_delta(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        delta, text = event.delta, None
+        if delta.type == "text_delta":
+            text = delta.text
+        elif delta.type == "input_json_delta":
+            text = delta.partial_json
+        elif delta.type == "thinking_delta":
+            text = delta.thinking
+        if text is None or event.type != "content_block_delta":
+            return None
+        return reading.delta(event.index, delta.type, text)
+
+    def _event(self, data: bytes) -> list[AnyEvent]:
+        if b"content_block_delta" in data and (told := self._delta(data)) is not None:
+            return told
         if data.strip() == b"[DONE]":
             return []  # some who speak this dialect end their streams in OpenAI's way
         values = decode(data)
         if not isinstance(values, dict):
             raise ValueError("An event of the stream is JSON, but not an object.")
-        return reading.event(values)
+        return self._reading.event(values)

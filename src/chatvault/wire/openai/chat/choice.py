@@ -29,6 +29,9 @@ from chatvault.wire.taken import unread
 Kind = Literal["text", "refusal", "thought"]
 
 
+_EMPTY: Final = Text(text="")
+
+
 class ChoiceReader:
     """Feed it messages or pieces of one, then its end. Parts follow each other; calls may overlap."""
 
@@ -77,6 +80,15 @@ class ChoiceReader:
             self._pieces(content, events)
         if len(message) > 1 or (content is None and message):
             self._others(message, events, told)
+        return events
+
+    def more(self, text: str) -> list[AnyEvent] | None:
+        """What `feed` gives for a piece with a text and nothing else; None where it has to have a closer look."""
+        if self._held:
+            return None
+        events: list[AnyEvent] = []
+        if text:
+            self._tell("text", text, events)
         return events
 
     def finish(self, word: object, sequence: object) -> None:
@@ -157,7 +169,7 @@ class ChoiceReader:
         self, kind: Kind, text: str, events: list[AnyEvent], logprobs: msgspec.Raw | None = None
     ) -> None:
         if self._kind != kind:
-            self._begin(Text(text="") if kind == "text" else Refusal(text=""), events)
+            self._begin(_EMPTY if kind == "text" else Refusal(text=""), events)
             self._kind = kind
             self._refused = self._refused or kind == "refusal"
         events.append(TextDelta(index=self._at, text=text, choice=self.index, logprobs=logprobs))
@@ -187,17 +199,20 @@ class ChoiceReader:
     def _others(self, message: Values, events: list[AnyEvent], logprobs: msgspec.Raw | None) -> None:
         if refusal := text_of(message.get("refusal")):
             self._tell("refusal", refusal, events, logprobs)
-        for annotation in objects_of(message.get("annotations")):
-            self._held.append(raw(annotation))
+        if annotations := message.get("annotations"):
+            for annotation in objects_of(annotations):
+                self._held.append(raw(annotation))
         if self._held and self._kind == "text":
             self._cite(events)
-        for image in objects_of(message.get("images")):
-            self._image(image, events)
+        if images := message.get("images"):
+            for image in objects_of(images):
+                self._image(image, events)
         if audio := object_of(message.get("audio")):
             _gather(self._audio, audio)
-        for call in objects_of(message.get("tool_calls")):
-            self._close(events)
-            self._called(self._calls.feed(call, self._next), events)
+        if calls := message.get("tool_calls"):
+            for call in objects_of(calls):
+                self._close(events)
+                self._called(self._calls.feed(call, self._next), events)
         if old := object_of(message.get("function_call")):
             self._close(events)
             self._called(self._calls.feed_old(old, self._next), events)

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+import msgspec
+
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.events import (
     AnyEvent,
@@ -17,6 +19,38 @@ from chatvault.wire.openai.chat.choice import ChoiceReader
 from chatvault.wire.openai.retold import failure_of, usage_of
 from chatvault.wire.sse import EventSplitter, data_of, events
 
+
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Members that say nothing may stand beside the text."""
+
+    content: str
+    role: str | None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta
+    index: int = 0
+    logprobs: None = None
+    finish_reason: None = None
+    error: None = None
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A chunk of one text. What is of another shape is no plain one."""
+
+    choices: list[_PlainChoice]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+    citations: None = None
+
+
+_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 
 
@@ -50,6 +84,21 @@ class AnswerReader:
             self._fail(error, found)
         return found
 
+    def plain(self, data: bytes) -> list[AnyEvent] | None:
+        """The events of a chunk that says nothing but more of a text, as nearly all do; None for any other,
+        which `feed` takes. The same as `feed` gives."""
+        if not self._begun or self.failed:
+            return None
+        try:
+            chunk = _decode_plain(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        if len(chunk.choices) != 1:
+            return None
+        choice = chunk.choices[0]
+        reader = self._choices.get(choice.index)
+        return reader.more(choice.delta.content) if reader is not None else None
+
     def end(self, *, whole: bool) -> list[AnyEvent]:
         """`whole`: the answer said so. Else it is, if all its choices gave a reason."""
         if self.failed:
@@ -57,13 +106,15 @@ class AnswerReader:
         found: list[AnyEvent] = []
         done = whole or (bool(self._choices) and all(choice.finished for choice in self._choices.values()))
         if done:
-            self._cite(found)
+            if self._cited:
+                self._cite(found)
             for choice in self._choices.values():
                 found += choice.end()
         if self._usage is not None:
             found.append(UsageTold(usage=self._usage))
         if done:
-            found += [choice.ended() for choice in self._choices.values()]
+            for choice in self._choices.values():
+                found.append(choice.ended())
             found.append(Ended())
         return found
 
@@ -119,7 +170,7 @@ class AnswerReader:
 
     def _cite(self, found: list[AnyEvent]) -> None:
         first = next(iter(self._choices.values()), None)
-        if not self._cited or first is None:
+        if first is None:
             return
         found += first.feed(
             {
@@ -194,6 +245,10 @@ class ChatStreamReader:
         return found
 
     def _read(self, whole: bytes) -> list[AnyEvent]:
+        if whole.find(b"\n") == len(whole) - 2 and whole.startswith(b'data: {"') and not self._done:
+            told = self._reader.plain(whole[6:-2]) if b'"content":"' in whole else None
+            if told is not None:
+                return told
         found: list[AnyEvent] = []
         for event in events(whole):
             if self._done:
