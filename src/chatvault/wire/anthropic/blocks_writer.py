@@ -140,7 +140,14 @@ class BlockWriter:
 def plain_block(part: AnyPart) -> Block | None:
     """The block of a text that says nothing but itself, as nearly all parts do; None for any other part. The
     same as `BlockWriter.block` gives."""
-    if type(part) is Text and part.text and part.cache is None and not part.extra and not part.citations:
+    if (
+        type(part) is Text
+        and part.text
+        and part.cache is None
+        and not part.extra
+        and not part.citations
+        and not part.cited
+    ):
         return {"type": "text", "text": part.text}
     return None
 

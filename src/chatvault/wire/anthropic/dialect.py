@@ -9,7 +9,8 @@ from chatvault.wire.anthropic.conversation_reader import read_conversation
 from chatvault.wire.anthropic.conversation_writer import write_conversation
 from chatvault.wire.anthropic.errors import read_error, write_error, write_error_event
 from chatvault.wire.anthropic.names import ME
-from chatvault.wire.anthropic.reply_reader import ReplyStream, read_reply
+from chatvault.wire.anthropic.reply_reader import read_reply
+from chatvault.wire.anthropic.reply_stream import ReplyStream
 from chatvault.wire.anthropic.reply_writer import ReplyStreamWriter
 from chatvault.wire.anthropic.usage import normalise, retold
 from chatvault.wire.anthropic.whole_writer import write_reply

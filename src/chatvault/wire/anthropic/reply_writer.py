@@ -28,6 +28,7 @@ from chatvault.wire.hub.events import (
     Ended,
     Failed,
     Finished,
+    FinishReason,
     PartBegun,
     PartEnded,
     PartEvent,
@@ -38,6 +39,7 @@ from chatvault.wire.hub.events import (
     of_part,
 )
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, Unknown
+from chatvault.wire.hub.plain_answer import PlainAnswer
 from chatvault.wire.json_value import Values, decode, encode, object_of, put
 
 _TIERS: Final = {"default": "standard", "priority": "priority", "batch": "batch"}
@@ -112,19 +114,7 @@ class ReplyWriting:
         if self._started:
             return []
         self._started = True
-        begun = self._begun
-        usage = retold(self._usage or _UNTOLD)
-        put(usage, service_tier=_TIERS.get(begun.service_tier or ""))
-        message: Values = {
-            "id": begun.id or f"msg_{new_id()}",
-            "type": "message",
-            "role": "assistant",
-            "model": begun.model or self._model,
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": usage,
-        }
+        message = _message(self._begun, self._model, [], _NOT_STOPPED, self._usage)
         return [{"type": "message_start", "message": message}]
 
     def _part(self, event: PartEvent) -> list[Values]:
@@ -295,12 +285,41 @@ class ReplyWriting:
             reason = "tool_calls"
         elif reason == "stop" and self._refused:
             reason = "refusal"
-        delta: Values = {"stop_reason": word_of(reason, finished.said), "stop_sequence": finished.sequence}
-        if finished.detail is not None:
-            delta["stop_details"] = {"type": "refusal", "category": None, "explanation": finished.detail}
+        delta = _stopped(finished, reason)
         found.append({"type": "message_delta", "delta": delta, "usage": retold(self._usage or _UNTOLD)})
         found.append({"type": "message_stop"})
         return found
+
+
+_NOT_STOPPED: Final[Values] = {"stop_reason": None, "stop_sequence": None}
+
+
+def _message(begun: Begun, model: str, content: list[Values], stopped: Values, usage: Usage | None) -> Values:
+    told = retold(usage or _UNTOLD)
+    put(told, service_tier=_TIERS.get(begun.service_tier or ""))
+    return {
+        "id": begun.id or f"msg_{new_id()}",
+        "type": "message",
+        "role": "assistant",
+        "model": begun.model or model,
+        "content": content,
+        **stopped,
+        "usage": told,
+    }
+
+
+def _stopped(finished: Finished, reason: FinishReason) -> Values:
+    said: Values = {"stop_reason": word_of(reason, finished.said), "stop_sequence": finished.sequence}
+    if finished.detail is not None:
+        said["stop_details"] = {"type": "refusal", "category": None, "explanation": finished.detail}
+    return said
+
+
+def plain_message(answer: PlainAnswer, model: str) -> Values:
+    """A whole answer that is one text: the same as its stream folded together."""
+    content: list[Values] = [{"type": "text", "text": answer.text}]
+    stopped = _stopped(answer.finished, answer.finished.reason)
+    return _message(answer.begun, model, content, stopped, answer.usage)
 
 
 def _extra(part: AnyPart) -> Values:
@@ -337,7 +356,7 @@ class ReplyStreamWriter:
                 self._over = True
                 out.append(write_error_event(failed))
                 break
-            out += map(_sse, self._writing.event(event))
+            out += map(sse, self._writing.event(event))
             self._over = type(event) is Ended
         return out[0] if len(out) == 1 else b"".join(out)
 
@@ -348,10 +367,10 @@ _FRAMES: Final = {
     % (kind.encode(), name)
     for kind, name in (("text", b"text"), ("thinking", b"thinking"), ("input_json", b"partial_json"))
 }
-"""What `_sse` makes of a delta, but for its block's number and its text."""
+"""What `sse` makes of a delta, but for its block's number and its text."""
 
 
-def _sse(values: Values) -> bytes:
+def sse(values: Values) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (str(values["type"]).encode(), encode(values))
 
 

@@ -5,14 +5,18 @@ from collections.abc import Iterable
 import msgspec
 
 from chatvault.wire.anthropic.errors import write_error
-from chatvault.wire.anthropic.reply_writer import ReplyWriting, failure_of
+from chatvault.wire.anthropic.reply_writer import ReplyWriting, failure_of, plain_message
 from chatvault.wire.anthropic.tool_input import input_of
 from chatvault.wire.hub.events import AnyEvent, TextDelta
+from chatvault.wire.hub.plain_answer import plain_answer
 from chatvault.wire.json_value import Values, encode, object_of, text_of
 
 
 def write_reply(events: Iterable[AnyEvent], model: str) -> bytes:
     """A whole answer; an error's body where the provider reported one inside its answer."""
+    plain = plain_answer(events) if type(events) is list else None
+    if plain is not None and plain.finished.reason != "error":
+        return encode(plain_message(plain, model))
     writing, message = ReplyWriting(model), Values()
     blocks: list[_Folded] = []
     for event in events:

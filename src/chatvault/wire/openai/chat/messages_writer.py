@@ -56,7 +56,7 @@ class MessagesWriter:
         if len(message.parts) != 1 or message.name is not None or message.extra:
             return None
         part = message.parts[0]
-        if type(part) is not Text or part.cache is not None or part.extra or part.citations:
+        if type(part) is not Text or part.cache is not None or part.extra or part.citations or part.cited:
             return None
         return {"role": self._role(message), "content": part.text}
 

@@ -16,41 +16,10 @@ from chatvault.wire.hub.events import (
 )
 from chatvault.wire.json_value import Values, decode, list_of, name_of, number_of, object_of, objects_of
 from chatvault.wire.openai.chat.choice import ChoiceReader
+from chatvault.wire.openai.chat.plain_reader import decode_chunk, read_plain
 from chatvault.wire.openai.retold import failure_of, usage_of
 from chatvault.wire.sse import EventSplitter, data_of, events
 
-
-class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Members that say nothing may stand beside the text."""
-
-    content: str
-    role: str | None = None
-    refusal: None = None
-    tool_calls: None = None
-    function_call: None = None
-    reasoning: None = None
-    reasoning_content: None = None
-
-
-class _PlainChoice(msgspec.Struct, gc=False):
-    delta: _PlainDelta
-    index: int = 0
-    logprobs: None = None
-    finish_reason: None = None
-    error: None = None
-
-
-class _Plain(msgspec.Struct, gc=False):
-    """A chunk of one text. What is of another shape is no plain one."""
-
-    choices: list[_PlainChoice]
-    usage: None = None
-    error: None = None
-    x_groq: None = None
-    citations: None = None
-
-
-_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 _ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error[\r\n]")
 
 
@@ -90,7 +59,7 @@ class AnswerReader:
         if not self._begun or self.failed:
             return None
         try:
-            chunk = _decode_plain(data)
+            chunk = decode_chunk(data)
         except (msgspec.DecodeError, RecursionError):
             return None
         if len(chunk.choices) != 1:
@@ -206,6 +175,9 @@ def _error_in(value: Values) -> Failed | None:
 
 def read_reply(body: bytes) -> list[AnyEvent]:
     """Raises ValueError for what is no chat answer."""
+    plain = read_plain(body)
+    if plain is not None:
+        return plain.events()
     value = decode(body)
     if not isinstance(value, dict):
         raise ValueError("The answer is not a JSON object.")

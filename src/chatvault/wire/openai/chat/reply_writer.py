@@ -21,6 +21,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
     of_part,
 )
+from chatvault.wire.hub.plain_answer import plain_answer
 from chatvault.wire.json_value import Values, encode
 from chatvault.wire.openai.chat.deltas import Deltas, MessageSum, logprobs_sum
 from chatvault.wire.openai.retold import chat_usage, error_value, tier_of
@@ -41,9 +42,14 @@ def error_event(error: Values) -> bytes:
 
 def write_reply(events: Iterable[AnyEvent], model: str, conversation: Conversation | None) -> bytes:
     """A whole answer; the error's shape if the provider failed in it."""
+    old = asks_old_calls(conversation)
+    plain = plain_answer(events) if type(events) is list else None
+    if plain is not None:
+        message: Values = {"role": "assistant", "content": plain.text, "refusal": None}
+        finish = Deltas(old=old).finish(plain.finished)
+        return _answer(plain.begun, model, [_choice(0, message, None, finish)], plain.usage)
     begun, usage = Begun(), None
     choices: dict[int, _Whole] = {}
-    old = asks_old_calls(conversation)
     for event in events:
         if type(event) is Begun:
             begun = event
@@ -56,12 +62,20 @@ def write_reply(events: Iterable[AnyEvent], model: str, conversation: Conversati
             if choice is None:
                 choice = choices[event.choice] = _Whole(old)
             choice.add(event)
+    return _answer(begun, model, [choices[index].whole(index) for index in sorted(choices)], usage)
+
+
+def _choice(index: int, message: Values, logprobs: Values | None, finish: str) -> Values:
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _answer(begun: Begun, model: str, choices: list[Values], usage: Usage | None) -> bytes:
     out: Values = {
         "id": begun.id or "chatcmpl-" + new_id(),
         "object": "chat.completion",
         "created": begun.created or int(time.time()),
         "model": begun.model or model,
-        "choices": [choices[index].whole(index) for index in sorted(choices)],
+        "choices": choices,
     }
     if usage is not None:
         out["usage"] = chat_usage(usage)
@@ -95,12 +109,8 @@ class _Whole:
             self._message.add(delta)
 
     def whole(self, index: int) -> Values:
-        return {
-            "index": index,
-            "message": self._message.whole(),
-            "logprobs": logprobs_sum(self._logprobs) if self._logprobs else None,
-            "finish_reason": self._finish,
-        }
+        logprobs = logprobs_sum(self._logprobs) if self._logprobs else None
+        return _choice(index, self._message.whole(), logprobs, self._finish)
 
 
 class ChatStreamWriter:
