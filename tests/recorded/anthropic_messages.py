@@ -9,38 +9,38 @@ from anthropic.types import Message, MessageCreateParams
 
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
-from tests.recorded.transport import Canned
+from tests.recorded.transport import Transport
 
 _ASK: Any = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
 
 
 class Messages:
-    def __init__(self) -> None:
-        self._canned = Canned()
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._client = anthropic.Anthropic(
-            api_key="k",
-            base_url="http://test",
+            api_key=transport.key,
+            base_url=transport.base_url,
             max_retries=0,
             _strict_response_validation=True,
-            http_client=httpx2.Client(transport=self._canned.new),
+            http_client=httpx2.Client(transport=transport.new),
         )
         self._params = pydantic.TypeAdapter[Any](MessageCreateParams)
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
-        self._canned.answers(body, status=status)
+        self._transport.answers(body, status=status)
         try:
             return _heard(self._client.messages.create(**_ASK))
         except anthropic.APIStatusError as error:
-            told = error.body["error"] if isinstance(error.body, dict) else {}
-            raise Refused(
-                error.status_code,
-                told["message"],
-                told.get("provider_type") or told["type"],
-                told.get("code"),
-            ) from error
+            raise _refused(error) from error
 
     def stream(self, body: bytes) -> Heard:
-        self._canned.answers(body, "text/event-stream")
+        self._transport.answers(body, "text/event-stream")
+        try:
+            return self._stream()
+        except anthropic.APIStatusError as error:
+            raise _refused(error) from error
+
+    def _stream(self) -> Heard:
         pieces = dict[int, str]()
         for event in self._client.messages.create(**_ASK, stream=True):
             if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
@@ -52,6 +52,12 @@ class Messages:
 
     def check(self, request: dict[str, Any]) -> None:
         consume(self._params.validate_python(request))
+
+
+def _refused(error: anthropic.APIStatusError) -> Refused:
+    told = error.body["error"] if isinstance(error.body, dict) else {}
+    kind = told.get("provider_type") or told["type"]
+    return Refused(error.status_code, told["message"], kind, told.get("code"))
 
 
 def _heard(message: Message) -> Heard:

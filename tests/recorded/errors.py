@@ -23,10 +23,10 @@ def judge(source: str, exchange: Exchange, target: str, client: Client) -> list[
     try:
         client.whole(body, status=exchange.status)
     except Refused as refused:
-        wrong = _compared(refused, error, exchange.status)
+        wrong = compared(refused, error, exchange.status)
         if target in WITHOUT_TYPE:
             told = json.loads(body)
-            wrong = _compared(
+            wrong = compared(
                 Refused(refused.status, refused.message, told.get("type"), told.get("code")),
                 error,
                 exchange.status,
@@ -37,7 +37,7 @@ def judge(source: str, exchange: Exchange, target: str, client: Client) -> list[
     return ["it was taken for an answer"]
 
 
-def _compared(refused: Refused, error: Failed, status: int) -> list[str]:
+def compared(refused: Refused, error: Failed, status: int) -> list[str]:
     wrong: list[str] = []
     if refused.status != status:
         wrong.append(f"status: {refused.status} for {status}")

@@ -35,7 +35,7 @@ _FILES: Final = {
     "anthropic.messages": ("anthropic.messages", "vertex.anthropic"),
     "gemini.generate": ("gemini.generate", "gemini.stream"),
 }
-_BEGIN: Final = re.compile(r"^event: (?:message_start|response\.created)$", re.MULTILINE)
+_BEGIN: Final = re.compile(r'^data: ?\{"type": ?"(?:message_start|response\.created)"', re.MULTILINE)
 
 
 class Exchange(msgspec.Struct):
@@ -62,7 +62,7 @@ class Exchange(msgspec.Struct):
         body = self.response_body or ""
         if self.streaming:
             begins = [match.start() for match in _BEGIN.finditer(body)]
-            body = body[: begins[1]] if len(begins) > 1 else body
+            body = body[: body.rindex("\n\n", 0, begins[1]) + 2] if len(begins) > 1 else body
         return body.encode()
 
     @property

@@ -9,38 +9,41 @@ from google.genai import errors, types
 
 from tests.recorded.clients import Refused
 from tests.recorded.heard import Call, Counts, Heard
-from tests.recorded.transport import Canned
+from tests.recorded.transport import Transport
 
 
-def google_client(canned: Canned) -> genai.Client:
+def google_client(transport: Transport) -> genai.Client:
     return genai.Client(
-        api_key="k",
+        api_key=transport.key,
         vertexai=False,
         http_options=types.HttpOptions(
-            base_url="http://test", httpx_client=httpx2.Client(transport=canned.new)
+            base_url=transport.base_url, httpx_client=httpx2.Client(transport=transport.new)
         ),
     )
 
 
 class Generate:
-    def __init__(self) -> None:
-        self._canned = Canned()
-        self._client = google_client(self._canned)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = google_client(transport)
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
-        self._canned.answers(body, status=status)
-        if status < 400:
+        self._transport.answers(body, status=status)
+        if body and status < 400:
             types.GenerateContentResponse.model_validate_json(body)
         try:
             reply = self._client.models.generate_content(model="m", contents="x")
         except errors.APIError as error:
-            kind, code = _detail(error.details)
-            raise Refused(error.code, str(error.message), kind or error.status, code) from error
+            raise _refused(error) from error
         return _heard([reply])
 
     def stream(self, body: bytes) -> Heard:
-        self._canned.answers(body, "text/event-stream")
-        return _heard(list(self._client.models.generate_content_stream(model="m", contents="x")))
+        self._transport.answers(body, "text/event-stream")
+        try:
+            replies = list(self._client.models.generate_content_stream(model="m", contents="x"))
+        except errors.APIError as error:
+            raise _refused(error) from error
+        return _heard(replies)
 
     def check(self, request: dict[str, Any]) -> None:
         for content in request["contents"]:
@@ -55,6 +58,11 @@ class Generate:
         if "responseJsonSchema" in config:
             json.dumps(config.pop("responseJsonSchema"))
         types.GenerationConfig.model_validate(config)
+
+
+def _refused(error: errors.APIError) -> Refused:
+    kind, code = _detail(error.details)
+    return Refused(error.code, str(error.message), kind or error.status, code)
 
 
 def _detail(details: Any) -> tuple[str | None, str | None]:

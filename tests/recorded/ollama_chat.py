@@ -6,24 +6,34 @@ import ollama
 
 from tests.recorded.clients import Refused
 from tests.recorded.heard import Call, Counts, Heard
-from tests.recorded.transport import Canned
+from tests.recorded.transport import Transport
+
+_ASK: Any = [{"role": "user", "content": "x"}]
 
 
 class OllamaChat:
-    def __init__(self) -> None:
-        self._canned = Canned()
-        self._client = ollama.Client(host="http://test", transport=self._canned.old)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = ollama.Client(
+            host=transport.base_url,
+            transport=transport.old,
+            headers={"authorization": f"Bearer {transport.key}"},
+        )
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
-        self._canned.answers(body, status=status)
+        self._transport.answers(body, status=status)
         try:
-            return _heard([self._client.chat(model="m", messages=[])])
+            return _heard([self._client.chat(model="m", messages=_ASK)])
         except ollama.ResponseError as error:
             raise Refused(error.status_code, error.error, None, None) from error
 
     def stream(self, body: bytes) -> Heard:
-        self._canned.answers(body, "application/x-ndjson")
-        return _heard(list(self._client.chat(model="m", messages=[], stream=True)))
+        self._transport.answers(body, "application/x-ndjson")
+        try:
+            replies = list(self._client.chat(model="m", messages=_ASK, stream=True))
+        except ollama.ResponseError as error:
+            raise Refused(error.status_code, error.error, None, None) from error
+        return _heard(replies)
 
     def check(self, request: dict[str, Any]) -> None:
         ollama._types.ChatRequest.model_validate(request)

@@ -11,19 +11,22 @@ from openai.types.chat import CompletionCreateParams  # type: ignore[attr-define
 
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
-from tests.recorded.transport import Canned
+from tests.recorded.transport import Transport
 
 _ACCUMULATED: Final = 200
 """Pieces that are folded by the library too; it takes time with the square of them."""
 
 
-def openai_client(canned: Canned) -> openai.OpenAI:
+_ASK: Any = [{"role": "user", "content": "x"}]
+
+
+def openai_client(transport: Transport) -> openai.OpenAI:
     return openai.OpenAI(
-        api_key="k",
-        base_url="http://test",
+        api_key=transport.key,
+        base_url=f"{transport.base_url}/v1",
         max_retries=0,
         _strict_response_validation=True,
-        http_client=httpx2.Client(transport=canned.new),
+        http_client=httpx2.Client(transport=transport.new),
     )
 
 
@@ -33,22 +36,29 @@ def refused(error: openai.APIStatusError) -> Refused:
 
 
 class Chat:
-    def __init__(self) -> None:
-        self._canned = Canned()
-        self._client = openai_client(self._canned)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = openai_client(transport)
         self._params = pydantic.TypeAdapter[Any](CompletionCreateParams)
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
-        self._canned.answers(body, status=status)
+        self._transport.answers(body, status=status)
         try:
-            reply = self._client.chat.completions.create(model="m", messages=[])
+            reply = self._client.chat.completions.create(model="m", messages=_ASK)
         except openai.APIStatusError as error:
             raise refused(error) from error
         return _heard(reply)
 
     def stream(self, body: bytes) -> Heard:
-        self._canned.answers(body, "text/event-stream")
-        chunks = list(self._client.chat.completions.create(model="m", messages=[], stream=True))
+        self._transport.answers(body, "text/event-stream")
+        try:
+            chunks = list(
+                self._client.chat.completions.create(
+                    model="m", messages=_ASK, stream=True, stream_options={"include_usage": True}
+                )
+            )
+        except openai.APIStatusError as error:
+            raise refused(error) from error
         heard, calls = Heard(), dict[tuple[int, int], tuple[Call, list[str]]]()
         for chunk in chunks:
             for choice in chunk.choices:

@@ -1,36 +1,37 @@
 """OpenAI's own library for responses, told to validate what it gets."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pydantic
-from openai.types.responses import Response, ResponseCreateParams
+from openai.types.responses import Response, ResponseCreateParams, ResponseStreamEvent
 
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
 from tests.recorded.openai_chat import openai_client, refused
-from tests.recorded.transport import Canned
+from tests.recorded.transport import Transport
 
 
 class Responses:
-    def __init__(self) -> None:
-        self._canned = Canned()
-        self._client = openai_client(self._canned)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = openai_client(transport)
         self._params = pydantic.TypeAdapter[Any](ResponseCreateParams)
 
     def whole(self, body: bytes, status: int = 200) -> Heard:
-        self._canned.answers(body, status=status)
+        self._transport.answers(body, status=status)
         try:
-            return _heard(self._client.responses.create(model="m", input=""))
+            return _heard(self._client.responses.create(model="m", input="x"))
         except openai.APIStatusError as error:
             raise refused(error) from error
 
     def stream(self, body: bytes) -> Heard:
         """What the deltas tell must be what the last event's answer tells."""
-        self._canned.answers(body, "text/event-stream")
+        self._transport.answers(body, "text/event-stream")
         text, thoughts, arguments, last = "", "", dict[int, str](), None
         order = -1
-        for event in self._client.responses.create(model="m", input="", stream=True):
+        for event in self._events():
             assert event.type == "error" or event.sequence_number > order
             order = event.sequence_number
             match event.type:
@@ -53,6 +54,12 @@ class Responses:
         told = [call.arguments for call in said.calls if call.arguments != {}]
         assert [parsed(each) for _, each in sorted(arguments.items()) if parsed(each) != {}] == told
         return heard
+
+    def _events(self) -> Iterator[ResponseStreamEvent]:
+        try:
+            yield from self._client.responses.create(model="m", input="x", stream=True)
+        except openai.APIStatusError as error:
+            raise refused(error) from error
 
     def check(self, request: dict[str, Any]) -> None:
         consume(self._params.validate_python(request))

@@ -86,7 +86,9 @@ def _error(value: Any) -> Any:
         return None
     inside = value.get("response")
     inner = inside.get("error") if isinstance(inside, dict) else None
-    return value.get("error") or inner
+    choices = [each for each in value.get("choices") or () if isinstance(each, dict)]
+    broken = next((each["error"] for each in choices if each.get("error")), None)
+    return value.get("error") or inner or broken
 
 
 def _ends(file: str, value: Any) -> bool:

@@ -43,32 +43,34 @@ class Stage(msgspec.Struct):
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A gateway whose only provider is the stand-in, with a face for each family of dialects."""
+async def stage(tmp_path: Path, *dialects: str) -> AsyncIterator[Stage]:
+    """A gateway whose only provider is the stand-in, which speaks these dialects, or all."""
     there = StandIn()
-    async with provider(there.serve) as at:
-        root, signed = f"http://127.0.0.1:{at.port}", {"x-api-key": KEY}
-        faces = {
-            family: Face(root + path, signed)
-            for family, path in {
-                "openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "ollama": "",
-            }.items()
-        }  # fmt: skip
-        recorded = ProviderSnapshot(
-            name="recorded",
-            kind="openai-compatible",
-            base_url=f"{root}/v1",
-            headers=signed,
-            faces=faces,
-            timeouts=TIMEOUTS,
-        )
-        async with gateway(
-            tmp_path,
-            providers={"recorded": recorded},
-            default_provider="recorded",
-            prices={"recorded/*": RATES},
-        ) as gate:
-            yield Stage(gate, there, gate.control.token(endpoints=ACCOUNT))
+    async with provider(there.serve) as at, gateway(
+        tmp_path,
+        providers={"recorded": recorded(at.port, *dialects)},
+        default_provider="recorded",
+        prices={"recorded/*": RATES},
+    ) as gate:
+        yield Stage(gate, there, gate.control.token(endpoints=ACCOUNT))
+
+
+def recorded(port: int, *dialects: str) -> ProviderSnapshot:
+    """The stand-in as a provider: with a face for each family of dialects, or for that of the `dialects` it speaks."""
+    root, signed = f"http://127.0.0.1:{port}", {"x-api-key": KEY}
+    paths = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "ollama": ""}
+    spoken = {dialect.partition(".")[0] for dialect in dialects} or paths.keys()
+    faces = {family: Face(root + paths[family], signed) for family in spoken}
+    first = next(iter(faces.values()))
+    return ProviderSnapshot(
+        name="recorded",
+        kind="openai-compatible",
+        base_url=first.base_url,
+        headers=signed,
+        faces=faces,
+        dialects=dialects,
+        timeouts=TIMEOUTS,
+    )
 
 
 def itself(exchange: Exchange) -> Exchange:

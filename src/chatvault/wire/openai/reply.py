@@ -12,6 +12,8 @@ from chatvault.wire.openai.usage import UsageShape, lenient_shape, normalise, re
 
 class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
+    error: msgspec.Raw | None = None
+    """OpenRouter says here why an answer broke off (https://openrouter.ai/docs/api-reference/errors, 2026-11)."""
 
 
 class GroqExtra(msgspec.Struct, gc=False):
@@ -77,11 +79,17 @@ class Facts(msgspec.Struct, gc=False):
         if inner.choices:
             for choice in inner.choices:
                 self.finish = choice.finish_reason or self.finish
+                if choice.error is not None:
+                    self._fail(choice.error)
         if inner.status in _FINAL_STATUS:
             self.finish = inner.status
         for raw in (reply.error, inner.error, reply.x_groq.error if reply.x_groq else None):
-            if raw is not None and bytes(raw) not in _NO_ERROR:
-                self.error = bytes(raw).decode(errors="replace")
+            if raw is not None:
+                self._fail(raw)
+
+    def _fail(self, error: msgspec.Raw) -> None:
+        if bytes(error) not in _NO_ERROR:
+            self.error = bytes(error).decode(errors="replace")
 
 
 def _searches(output: list[Item]) -> int:
