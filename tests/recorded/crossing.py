@@ -21,7 +21,7 @@ from tests.recorded.official import clients
 from tests.recorded.passing import judge_record
 from tests.recorded.provider_says import Says, says
 from tests.recorded.stage import Count, Stage, stage
-from tests.recorded.stand_in import packets
+from tests.recorded.stand_in import Way, packets
 from tests.recorded.transport import Live
 from tests.wire.openai.recordings import gist
 
@@ -135,7 +135,7 @@ async def cross(
 
 async def _ask(there: Stage, library: Client, target: str, said: Told, stream: bool) -> list[str]:
     exchange = said.exchange
-    way = "odd" if digest(exchange)[0] % 2 else "recorded"
+    way: Way = "odd" if digest(exchange)[0] % 2 else "recorded"
     there.there.answer = packets(exchange, way, Random(digest(exchange)))
     ask: Callable[[bytes], Heard] = library.stream if stream else library.whole
     try:

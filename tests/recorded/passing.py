@@ -226,8 +226,11 @@ def _answer(file: str, exchange: Exchange, request: Asked, told: Says, answer: A
         if answer.status == status and _is_error(answer.body):
             return []
         return [f"not JSON: {answer.status} {answer.body[:80]!r}"]
-    if answer.status != exchange.status:
-        wrong.append(f"status: {answer.status} for {exchange.status}")
+    status = exchange.status
+    if told.error and status < 400 and not exchange.streaming and told.alone:
+        status = _status_in(told.error)
+    if answer.status != status:
+        wrong.append(f"status: {answer.status} for {status}")
     if answer.body != passed:
         at = next((n for n, (one, two) in enumerate(zip(answer.body, passed, strict=False)) if one != two), 0)
         wrong.append(f"body: {answer.body[at : at + 60]!r} for {passed[at : at + 60]!r}")
@@ -240,12 +243,18 @@ def _answer(file: str, exchange: Exchange, request: Asked, told: Says, answer: A
 def _before_the_head(told: Says, answer: Answer) -> list[str]:
     """A stream that begins with an error, or ends without having begun, is an answer with a status."""
     error = told.error if isinstance(told.error, dict) else {}
-    code = str(error.get("code") or error.get("status"))
-    status = int(code) if code.isdecimal() else 502
+    status = _status_in(told.error)
     if answer.status != status or not _is_error(answer.body):
         return [f"before the head: {answer.status} {answer.body[:80]!r}"]
     said = str(error.get("message", "")).encode()
     return [] if said in answer.body else ["the provider's message is lost"]
+
+
+def _status_in(error: Any) -> int:
+    """What the error names as its status, else 502."""
+    named = [error.get("code"), error.get("status")] if isinstance(error, dict) else []
+    found = [int(each) for each in map(str, named) if each.isdecimal()]
+    return found[0] if found else 502
 
 
 def _is_error(body: bytes) -> bool:

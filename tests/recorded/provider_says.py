@@ -12,6 +12,10 @@ _LAST: Final = ("response.completed", "response.incomplete", "response.failed", 
 """Types of the events that end a stream which has no `[DONE]`."""
 
 
+_BESIDE: Final = frozenset(("error", "type", "id", "request_id", "user_id"))
+"""Members of an answer that is an error."""
+
+
 class Says(msgspec.Struct):
     """`usage`: input, output, cached and reasoning tokens, as the dialect's documentation adds them up; None where
     nothing is counted. `ended`: the last event of its kind was there. `first`: an error is the first thing it says.
@@ -20,6 +24,8 @@ class Says(msgspec.Struct):
     values: list[Any] = []
     error: Any = None
     first: bool = False
+    alone: bool = False
+    """There is nothing beside an error."""
     ended: bool = False
     usage: tuple[int, int, int, int] | None = None
     unread: bool = False
@@ -40,6 +46,7 @@ def says(file: str, exchange: Exchange) -> Says:
         found.unread = not all(isinstance(each, dict) for each in found.values)
         found.error = next((error for each in found.values if (error := _error(each))), None)
         found.ended = True
+        found.alone = all(each.keys() <= _BESIDE for each in found.values if isinstance(each, dict))
     found.usage = _usage(file.split(".")[0], found.values)
     return found
 

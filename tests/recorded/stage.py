@@ -46,12 +46,15 @@ class Stage(msgspec.Struct):
 async def stage(tmp_path: Path, *dialects: str) -> AsyncIterator[Stage]:
     """A gateway whose only provider is the stand-in, which speaks these dialects, or all."""
     there = StandIn()
-    async with provider(there.serve) as at, gateway(
-        tmp_path,
-        providers={"recorded": recorded(at.port, *dialects)},
-        default_provider="recorded",
-        prices={"recorded/*": RATES},
-    ) as gate:
+    async with (
+        provider(there.serve) as at,
+        gateway(
+            tmp_path,
+            providers={"recorded": recorded(at.port, *dialects)},
+            default_provider="recorded",
+            prices={"recorded/*": RATES},
+        ) as gate,
+    ):
         yield Stage(gate, there, gate.control.token(endpoints=ACCOUNT))
 
 

@@ -6,7 +6,6 @@ client saw complete is on record complete.
 """
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.wire.hub.events import Failed
-from chatvault.wire.openai.errors import error_text
+from chatvault.wire.openai.errors import error_text, status_in
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -25,7 +24,6 @@ _MOST_BEFORE: Final = 8 << 20
 """Bytes that may come before the first event is whole."""
 _MOST_AFTER: Final = 1 << 20
 """Bytes that may follow the event that ended the stream; what goes beyond is dropped."""
-_STATUS: Final = re.compile(r'"(?:code|status)"\s*:\s*"?([45][0-9]{2})\b')
 
 
 class StreamRelay:
@@ -95,18 +93,17 @@ class StreamRelay:
         self._call.commit(self._head, None)
 
     def _failed_at_once(self) -> bool:
-        """An error as the very first event becomes an answer with a status: nothing was committed yet."""
+        """An error before anything was said becomes an answer with a status: nothing was committed yet."""
         error = self._tap.facts.error
-        if error is None or self._head is None:
+        if error is None or self._head is None or self._tap.plain:
             return False
         call = self._call
         call.first_byte()
         call.outcome.state = "error_in_band"
         call.outcome.code = "upstream_error_in_answer"
         call.outcome.detail = error
-        match = _STATUS.search(error)
         headers = [pair for pair in self._head.headers if pair[0] not in (b"content-type", b"cache-control")]
-        status = int(match[1]) if match else 502
+        status = status_in(error)
         hub = call.speech.hub if call.speech.family != "openai" else None
         if hub is None:
             body = b'{"error":%s}' % _error_object(error)

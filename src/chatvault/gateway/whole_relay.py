@@ -10,7 +10,7 @@ from chatvault.gateway.answers import field
 from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.wire.json_value import decode
-from chatvault.wire.openai.errors import error_text
+from chatvault.wire.openai.errors import error_text, is_only_error, status_in
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -75,6 +75,7 @@ class WholeRelay:
         try:
             facts = call.speech.read_reply(body)
         except ValueError as error:
+            call.outcome.code = "upstream_not_json"
             call.outcome.detail = f"{error}; it began: {body[:200].decode(errors='replace')}"
             call.fail(
                 "upstream_error",
@@ -93,6 +94,8 @@ class WholeRelay:
             call.outcome.state = "error_in_band"
             call.outcome.code = "upstream_error_in_answer"
             call.outcome.detail = facts.error
+            if is_only_error(body):  # a library takes it for an answer that is empty
+                head = Head(status_in(facts.error), head.headers, head.length)
         call.keep_body(body)
         call.finish_whole(head, body)
 

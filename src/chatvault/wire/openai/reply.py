@@ -9,10 +9,12 @@ from chatvault.core.usage import Usage
 from chatvault.wire.json_fields import without_surrogates
 from chatvault.wire.openai.usage import UsageShape, lenient_shape, normalise, reported_cost
 
+_NONE: Final = msgspec.Raw(b"null")
+
 
 class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NONE
     """OpenRouter says here why an answer broke off (https://openrouter.ai/docs/api-reference/errors, 2026-11)."""
 
 
@@ -79,7 +81,7 @@ class Facts(msgspec.Struct, gc=False):
         if inner.choices:
             for choice in inner.choices:
                 self.finish = choice.finish_reason or self.finish
-                if choice.error is not None:
+                if choice.error is not _NONE:
                     self._fail(choice.error)
         if inner.status in _FINAL_STATUS:
             self.finish = inner.status
