@@ -9,13 +9,14 @@ from anthropic.types import Message, MessageCreateParams
 
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
-from tests.recorded.transport import Transport
+from tests.recorded.transport import Canned, Transport
 
 _ASK: Any = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
 
 
 class Messages:
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | None = None) -> None:
+        transport = transport or Canned()
         self._transport = transport
         self._client = anthropic.Anthropic(
             api_key=transport.key,

@@ -9,7 +9,7 @@ from google.genai import errors, types
 
 from tests.recorded.clients import Refused
 from tests.recorded.heard import Call, Counts, Heard
-from tests.recorded.transport import Transport
+from tests.recorded.transport import Canned, Transport
 
 
 def google_client(transport: Transport) -> genai.Client:
@@ -23,7 +23,8 @@ def google_client(transport: Transport) -> genai.Client:
 
 
 class Generate:
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | None = None) -> None:
+        transport = transport or Canned()
         self._transport = transport
         self._client = google_client(transport)
 

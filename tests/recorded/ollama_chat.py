@@ -6,13 +6,14 @@ import ollama
 
 from tests.recorded.clients import Refused
 from tests.recorded.heard import Call, Counts, Heard
-from tests.recorded.transport import Transport
+from tests.recorded.transport import Canned, Transport
 
 _ASK: Any = [{"role": "user", "content": "x"}]
 
 
 class OllamaChat:
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | None = None) -> None:
+        transport = transport or Canned()
         self._transport = transport
         self._client = ollama.Client(
             host=transport.base_url,

@@ -11,7 +11,7 @@ from openai.types.chat import CompletionCreateParams  # type: ignore[attr-define
 
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
-from tests.recorded.transport import Transport
+from tests.recorded.transport import Canned, Transport
 
 _ACCUMULATED: Final = 200
 """Pieces that are folded by the library too; it takes time with the square of them."""
@@ -36,7 +36,8 @@ def refused(error: openai.APIStatusError) -> Refused:
 
 
 class Chat:
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | None = None) -> None:
+        transport = transport or Canned()
         self._transport = transport
         self._client = openai_client(transport)
         self._params = pydantic.TypeAdapter[Any](CompletionCreateParams)

@@ -10,11 +10,12 @@ from openai.types.responses import Response, ResponseCreateParams, ResponseStrea
 from tests.recorded.clients import Refused, consume
 from tests.recorded.heard import Call, Counts, Heard, parsed
 from tests.recorded.openai_chat import openai_client, refused
-from tests.recorded.transport import Transport
+from tests.recorded.transport import Canned, Transport
 
 
 class Responses:
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport | None = None) -> None:
+        transport = transport or Canned()
         self._transport = transport
         self._client = openai_client(transport)
         self._params = pydantic.TypeAdapter[Any](ResponseCreateParams)

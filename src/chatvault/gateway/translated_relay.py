@@ -129,7 +129,7 @@ class TranslatedRelay:
         if self._reader is not None:
             try:
                 events = self._reader.feed(data)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self._not_its_dialect(f"{error}; a packet began: {data[:200].decode(errors='replace')}")
                 return
             self._tell(events)
@@ -238,7 +238,7 @@ class TranslatedRelay:
             return
         try:
             events = translation.answering.read_reply(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._not_its_dialect(f"{error}; it began: {body[:200].decode(errors='replace')}")
             return
         failed = self._told.learn(events)

@@ -111,11 +111,14 @@ def translate(
     reader, writer = asked.hub, _for_provider(answering.hub, provider)
     assert reader is not None
     assert writer is not None
-    conversation = reader.read_request(bytes(body), model=target, stream=stream)
-    if conversation.extra:
-        _refuse_references(asked, answering, conversation.extra)
     dropped = Dropped()
-    written = writer.write_request(conversation, dropped)
+    try:
+        conversation = reader.read_request(bytes(body), model=target, stream=stream)
+        if conversation.extra:
+            _refuse_references(asked, answering, conversation.extra)
+        written = writer.write_request(conversation, dropped)
+    except RecursionError:
+        raise ClientError("The request body is nested too deep. Flatten it.", code="json_too_deep") from None
     if strict:
         refuse_losses(answering, dropped)
     return Translation(

@@ -72,8 +72,8 @@ def _complete(schema: object) -> bool:
     members = schema.get("properties")
     if isinstance(members, dict):
         required = schema.get("required")
-        named = set(required) if isinstance(required, list) else set()
-        if schema.get("additionalProperties") is not False or members.keys() - named:
+        named = required if isinstance(required, list) else []
+        if schema.get("additionalProperties") is not False or not all(name in named for name in members):
             return False
     elif schema.get("type") == "object":
         return False

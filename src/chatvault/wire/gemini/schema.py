@@ -155,8 +155,8 @@ def _to_gemini(schema: Values, ordered: bool) -> Values | None:
 def _type(value: object) -> tuple[str | None, bool]:
     if isinstance(value, str):
         return (value if value in _TYPES else None), False
-    if isinstance(value, list) and len(value) == 2 and value[1] == "null" and value[0] in _TYPES:
-        return str(value[0]), True
+    if isinstance(value, list) and len(value) == 2 and value[1] == "null" and isinstance(value[0], str):
+        return (value[0], True) if value[0] in _TYPES else (None, False)
     return None, False
 
 

@@ -7,7 +7,17 @@ import pytest
 
 from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
-from chatvault.wire.hub.events import AnyEvent, Begun, Ended, Failed, Finished, PartBegun, Pinged, TextDelta
+from chatvault.wire.hub.events import (
+    AnyEvent,
+    Begun,
+    Ended,
+    Failed,
+    Finished,
+    PartBegun,
+    Pinged,
+    TextDelta,
+    UsageTold,
+)
 from chatvault.wire.hub.parts import Media, Thought, Unknown
 from chatvault.wire.openai.chat.dialect import ChatDialect
 from tests.wire.openai.recordings import Gist, gist, pieces
@@ -383,3 +393,16 @@ def test_whole_answers_that_are_none() -> None:
         with pytest.raises(ValueError, match=r"."):
             CHAT.read_reply(body)
     assert CHAT.read_reply(b'{"error": {"message": "m"}}') == [Failed(message="m")]
+
+
+def test_the_usage_of_an_answer_that_broke_off_within_a_choice_is_told() -> None:
+    body = (
+        b'{"id":"a","choices":[{"index":0,"message":{"content":"Can"},"finish_reason":null,'
+        b'"error":{"code":502,"message":"filtered"}}],"usage":{"prompt_tokens":15,"completion_tokens":28}}'
+    )
+    events = ChatDialect().read_reply(body)
+    usage = next(event.usage for event in events if isinstance(event, UsageTold))
+    assert (usage.input, usage.output) == (15, 28)
+    failed = events[-1]
+    assert isinstance(failed, Failed)
+    assert failed.message == "filtered"

@@ -44,10 +44,10 @@ class AnswerReader:
         found: list[AnyEvent] = []
         if not self._begun:
             self._begin(value, found)
+        self._learn(value)
         if choices := value.get("choices"):
             for choice in objects_of(choices):
                 self._choice(choice, found)
-        self._learn(value)
         error = _error_in(value)
         if error is not None:
             self._fail(error, found)
