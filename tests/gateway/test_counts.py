@@ -16,9 +16,9 @@ from chatvault.counting.families import family_of
 from chatvault.counting.measure import measured
 from chatvault.fake import FakeProvider
 from tests.fake.raw import Heard, ask, written
+from tests.gateway.faces import provider_of
 from tests.gateway.harness import KEY, gateway
 from tests.gateway.scripted import scripted
-from tests.gateway.test_outbound import provider_of
 
 SAID = "One two three four five"
 MESSAGES = {"messages": [{"role": "user", "content": SAID}], "system": "Be brief."}
