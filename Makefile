@@ -52,6 +52,11 @@ $(VENV)/.stamp-tiny: $(VENV)/.stamp-run requirements/tiny.txt
 	@$(INSTALL) -r requirements/tiny.txt
 	@touch $@
 
+$(VENV)/.stamp-litellm: $(VENV)/.stamp-run requirements/litellm.txt
+	@echo "Installing LiteLLM (about 250 MB)"
+	@$(INSTALL) -r requirements/litellm.txt
+	@touch $@
+
 $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
 	@echo "Installing the client library that the demo uses"
 	@$(INSTALL) -r requirements/demo.txt
@@ -69,12 +74,14 @@ tests/clients/%/node_modules/.stamp: tests/clients/%/package-lock.json
 	@$(NPM) ci --prefix tests/clients/$*
 	@touch $@
 
-.PHONY: setup dev tiny
+.PHONY: setup dev tiny litellm
 setup: $(VENV)/.stamp-run ## Set up .venv (the others call this first)
 
 dev: $(VENV)/.stamp-dev ## Add the tools for tests and checks to .venv
 
 tiny: $(VENV)/.stamp-tiny ## Add a small real model to .venv
+
+litellm: $(VENV)/.stamp-litellm ## Add LiteLLM to .venv, for `kind: litellm`
 
 # -- Running -----------------------------------------------------------------------------------------------------------
 
@@ -129,6 +136,7 @@ lock: ## Resolve requirements/*.txt anew from pyproject.toml (needs uv; LOCK_ARG
 	@$(NPM) install --package-lock-only --prefix tests/clients/agents
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/tiny.in --output-file requirements/tiny.txt
 	@$(LOCK) $(LOCK_ARGS) --no-deps requirements/facts.in --output-file requirements/facts.txt
+	@$(LOCK) $(LOCK_ARGS) pyproject.toml --extra litellm --constraints requirements/dev.txt --output-file requirements/litellm.txt
 	@! grep -nE '://|index-url' requirements/*.txt
 	@! grep -n '"resolved"' tests/clients/*/package-lock.json
 

@@ -74,16 +74,25 @@ def test_its_examples_load(example: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(uncommented(example), "utf-8")
     config = load(file, ENVIRON, {})
-    assert set(config.providers) == {"openai", "openai-research", "azure", "vertex", "gpu-box", "local"}
+    assert set(config.providers) == {
+        "openai",
+        "openai-research",
+        "azure",
+        "vertex",
+        "tail",
+        "gpu-box",
+        "local",
+    }
     assert config.providers["openai"].timeouts == Timeouts()
     assert config.prices["openai-research/gpt-4o"].input == "2.50"
     key = tmp_path / "key.json"
     key.write_text(key_file(), "utf-8")
     vertex = msgspec.structs.replace(config.providers["vertex"], credentials_file=str(key))
+    tail = msgspec.structs.replace(config.providers["tail"], base_url="unix:/run/litellm0.sock:/v1")
     without_ca = msgspec.structs.replace(config.providers["gpu-box"], ca_file=None)
     snapshot = resolve(
         msgspec.structs.replace(
-            config, providers=config.providers | {"gpu-box": without_ca, "vertex": vertex}
+            config, providers=config.providers | {"gpu-box": without_ca, "vertex": vertex, "tail": tail}
         ),
         ENVIRON,
         False,

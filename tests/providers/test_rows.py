@@ -29,7 +29,7 @@ def test_every_row_is_there() -> None:
     names = (
         "openai anthropic gemini vertex azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
         "huggingface nvidia moonshot zai dashscope sambanova vercel github cloudflare ollama lmstudio "
-        "llamacpp vllm sglang localai llamafile jan openai-compatible fake"
+        "llamacpp vllm sglang localai llamafile jan openai-compatible litellm fake"
     )
     assert set(ROWS) == set(names.split())
 

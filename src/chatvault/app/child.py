@@ -245,6 +245,14 @@ async def _fake(start: Start, life: Life) -> None:
         await life.stop.wait()
 
 
+async def _longtail(start: Start, life: Life) -> None:
+    from chatvault.app.longtail import serve_longtail
+    from chatvault.app.options import LongtailStart
+
+    told = msgspec.json.decode(start.options, type=LongtailStart)
+    await serve_longtail(Path(told.socket), told.env, life.tell, life.stop)
+
+
 async def _tiny(start: Start, life: Life) -> None:
     from chatvault.app.options import TinyStart
     from chatvault.app.tiny import serve_tiny
@@ -258,4 +266,5 @@ KINDS: Final[dict[str, Callable[[Start, Life], Awaitable[None]]]] = {
     "control": _control,
     "fake": _fake,
     "tiny": _tiny,
+    "litellm": _longtail,
 }

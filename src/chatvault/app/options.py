@@ -32,7 +32,7 @@ class ControlStart(msgspec.Struct, frozen=True, kw_only=True):
     working_dir: str
     ollama: bool
     own: dict[str, str]
-    """Base URLs of the providers that the supervisor runs itself, by kind: `fake`, `tiny`."""
+    """Base URLs of the providers that the supervisor runs itself, by kind: `fake`, `tiny`, `litellm:NAME`."""
     management_token: str | None = None
     snapshot: Snapshot
     accounts: dict[str, GoogleAccount] = {}
@@ -46,6 +46,12 @@ class RecorderStart(msgspec.Struct, frozen=True, kw_only=True):
 class FakeStart(msgspec.Struct, frozen=True, kw_only=True):
     socket: str
     pace_ms: float = 10.0
+
+
+class LongtailStart(msgspec.Struct, frozen=True, kw_only=True):
+    socket: str
+    env: dict[str, str]
+    """The variables of its process: keys of providers, which nobody else gets."""
 
 
 class TinyStart(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,12 @@ from chatvault.config.load import load
 from chatvault.config.schema import Config, ModelConfig, ProviderConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.pricing.book import PriceBook
+from chatvault.providers.longtail import with_tails
 from chatvault.providers.resolve import resolve
 
 TINY_MODEL = "smollm2"
+TAIL = "litellm:"
+"""What stands before a provider's name, of those that LiteLLM's processes serve."""
 
 
 def read_config(options: ServeOptions, working_dir: Path) -> tuple[Config, dict[str, str]]:
@@ -24,8 +27,12 @@ def read_config(options: ServeOptions, working_dir: Path) -> tuple[Config, dict[
 
 
 def resolve_config(config: Config, environ: dict[str, str], *, ollama: bool, own: dict[str, str]) -> Snapshot:
-    """`own` are the base URLs of the providers that the gateway runs itself, by kind: `fake`, `tiny`. Raises
-    OperatorError."""
+    """`own` are the base URLs of the providers that the gateway runs itself, by kind: `fake`, `tiny`, and those of kind
+    `litellm` by `litellm:NAME`. Raises OperatorError."""
+    config = with_tails(
+        config,
+        {name.removeprefix(TAIL): url for name, url in own.items() if name.startswith(TAIL)},
+    )
     providers, models = dict(config.providers), dict(config.models)
     if "fake" in own:
         providers.setdefault("fake", ProviderConfig(kind="fake"))

@@ -21,13 +21,22 @@ import msgspec
 
 from chatvault.app.link import Reload, Start, Told, encode
 from chatvault.app.offspring import Offspring
-from chatvault.app.options import ControlStart, FakeStart, RecorderStart, ServeOptions, TinyStart, WorkerStart
+from chatvault.app.options import (
+    ControlStart,
+    FakeStart,
+    LongtailStart,
+    RecorderStart,
+    ServeOptions,
+    TinyStart,
+    WorkerStart,
+)
 from chatvault.app.place import listen, lock_data_dir
-from chatvault.app.settings import example_model, read_config, resolve_config
+from chatvault.app.settings import TAIL, example_model, read_config, resolve_config
 from chatvault.config.runtime import runtime_dir, runtime_places
 from chatvault.config.schema import Config
 from chatvault.config.snapshot import Snapshot
 from chatvault.core.errors import OperatorError
+from chatvault.providers.longtail import tails
 from chatvault.providers.ollama import ollama_answers, ollama_url
 from chatvault.providers.resolve import fake_wanted, google_accounts
 
@@ -58,6 +67,9 @@ class Family:
         self.own = {"tiny": f"http://127.0.0.1:{self._tiny}/v1"} if options.tiny else {}
         if options.fake or (not options.tiny and fake_wanted(config, environ, self.ollama)):
             self.own["fake"] = f"unix:{self._fake_socket}:/v1"
+        self._tails = tails(config)
+        for number, name in enumerate(self._tails):
+            self.own[TAIL + name] = f"unix:{self._tail_socket(number)}:/v1"
         self.snapshot = resolve_config(config, environ, ollama=self.ollama, own=self.own)
         self.accounts = google_accounts(config, environ, self.snapshot)
         self._lock = lock_data_dir(self.data_dir)
@@ -71,6 +83,8 @@ class Family:
         self.extras = []
         if "fake" in self.own:
             self.extras.append(Offspring("simulated provider", self._fake, _ignore, keep=(self._lock,)))
+        for number, name in enumerate(self._tails):
+            self.extras.append(self._tail_place(number, name))
         if options.tiny:
             self.extras.append(Offspring("tiny model", self._tiny_start, _ignore, keep=(self._lock,)))
 
@@ -126,6 +140,16 @@ class Family:
     def _fake(self) -> Start:
         self._fake_socket.unlink(missing_ok=True)
         return self._start("fake", FakeStart(socket=str(self._fake_socket)))
+
+    def _tail_place(self, number: int, name: str) -> Offspring:
+        def start() -> Start:
+            told = LongtailStart(socket=str(self._tail_socket(number)), env=self._tails[name].env)
+            return self._start("litellm", told, number=number)
+
+        return Offspring(f"LiteLLM ({name})", start, _ignore, keep=(self._lock,))
+
+    def _tail_socket(self, number: int) -> Path:
+        return self._runtime / f"litellm{number}.sock"
 
     def _tiny_start(self) -> Start:
         return self._start("tiny", TinyStart(port=self._tiny))

@@ -138,6 +138,7 @@ def read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
     from chatvault.config.env import environment
     from chatvault.config.load import find, load
     from chatvault.pricing.book import PriceBook
+    from chatvault.providers.longtail import tails, with_tails
     from chatvault.providers.ollama import ollama_answers, ollama_url
     from chatvault.providers.resolve import resolve
 
@@ -145,7 +146,8 @@ def read(file: Path | None) -> "tuple[str | None, Config, Snapshot]":
     found = find(file, environ)
     settings = load(file, environ, {})
     ollama = ollama_answers(ollama_url(environ))
-    snapshot = resolve(settings, environ, ollama, _OURS, models=PriceBook().models)
+    placed = with_tails(settings, dict.fromkeys(tails(settings), _OURS))
+    snapshot = resolve(placed, environ, ollama, _OURS, models=PriceBook().models)
     return (None if found is None else str(found)), settings, snapshot
 
 

@@ -66,7 +66,7 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 RESERVED: Final = frozenset(
-    {kind.name for kind in KINDS.values()} | {"fake", "jan", "llamacpp", "localai", "sglang"}
+    {kind.name for kind in KINDS.values()} | {"fake", "jan", "litellm", "llamacpp", "localai", "sglang"}
 )
 """Names that make a provider be of that kind."""
 

@@ -100,6 +100,8 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     """What would stand in that file."""
     token_url: str | None = None
     """Where the credentials are exchanged for access tokens; none: where they say, at Google."""
+    env: dict[str, str] = {}
+    """Of `kind: litellm` alone: the variables of its process, keys of providers among them."""
 
     def __repr__(self) -> str:
         return f"ProviderConfig(kind={self.kind!r}, base_url={self.base_url!r}, ...)"  # not the credential

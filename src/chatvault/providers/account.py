@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from chatvault.config.schema import ProviderConfig
 from chatvault.config.snapshot import Face, LentToken, ProviderSnapshot
-from chatvault.providers import azure, vertex
+from chatvault.providers import azure, longtail, vertex
 from chatvault.providers.discover import base_url_of, bearer_of, key_of, key_variables, missing, needs_key
 from chatvault.providers.faces import faces_of, root_of
 from chatvault.providers.proxies import proxy_for
@@ -34,6 +34,7 @@ def merged(
         problems += placed.problems
     else:
         problems += vertex.misplaced(account)
+    problems += longtail.problems(account)
     url = _base_url(name, account, row, environ, problems)
     faces = _faces(name, account, row, url, environ, problems, by_token=by_token)
     if account.ca_file is not None:
@@ -72,6 +73,8 @@ def _base_url(
     url = account.base_url or base_url_of(row, name, environ)
     if url is None and row.name == FAKE:
         problems.append("base_url: the simulated provider does not run; set where it listens")
+    elif url is None and row.name == longtail.KIND:
+        problems.append("base_url: LiteLLM's process for it starts with the gateway; restart the gateway")
     elif url is None and row.base_url_env:
         variables = missing(row, environ) or (row.base_url_env,)
         problems.append(f"base_url: set {' and '.join(variables)} in the environment, or base_url")

@@ -1,6 +1,7 @@
 """The provider table: where each provider listens, how a call to it is signed, and what is odd about it."""
 
 from chatvault.providers.azure import KIND as AZURE
+from chatvault.providers.longtail import KIND as LITELLM
 from chatvault.providers.row import FaceRow, ProviderRow
 from chatvault.providers.vertex import KIND as VERTEX
 from chatvault.providers.vertex import VARIABLES as VERTEX_VARIABLES
@@ -367,6 +368,13 @@ _ROWS = (
         docs="https://platform.openai.com/docs/api-reference",
     ),
     ProviderRow(
+        name=LITELLM,
+        faces={"openai": FaceRow(dialects=CHAT_EMBED)},
+        base_url_env="",
+        key_required=False,
+        docs="https://docs.litellm.ai/docs/providers",
+    ),
+    ProviderRow(
         name=FAKE,
         faces={"openai": FaceRow(dialects=OPENAI_DIALECTS)},
         base_url_env="",
@@ -375,6 +383,7 @@ _ROWS = (
         models=(
             "echo",
             "reasoner",
+            "scripted",
             "simulated",
             "simulated-embedding",
             "simulated-image",
