@@ -9,7 +9,7 @@ import pytest
 
 from chatvault.bench.load import Order, load
 from chatvault.bench.processes import Helper, Load
-from chatvault.bench.upstream import Answers, Upstream
+from chatvault.bench.upstream import Answers, Upstream, chat, messages
 
 
 @asynccontextmanager
@@ -28,6 +28,11 @@ async def listening(make: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
         if transport is not None:
             transport.abort()
     await asyncio.sleep(0.02)
+
+
+def upstream(events: int, gap_ms: float) -> Upstream:
+    shapes = chat(events), messages(events)
+    return Upstream(*(Answers(events, gap_ms, shape) for shape in shapes))
 
 
 def order(port: int, **changes: object) -> Order:
@@ -53,15 +58,16 @@ class Says(asyncio.Protocol):
 
 
 async def test_whole_answers_by_number() -> None:
-    async with listening(lambda: Upstream(Answers(3, 0.1))) as port:
+    async with listening(lambda: upstream(3, 0.1)) as port:
         outcome = await load(order(port))
     assert (outcome.calls, outcome.bad) == (30, 0)
     assert 0 < outcome.p50_ms <= outcome.p99_ms
 
 
-async def test_streams_by_time() -> None:
-    async with listening(lambda: Upstream(Answers(5, 1.0))) as port:
-        outcome = await load(order(port, streamed=True, seconds=0.1, calls=0))
+@pytest.mark.parametrize("asks", ["openai", "anthropic"])
+async def test_streams_by_time(asks: str) -> None:
+    async with listening(lambda: upstream(5, 1.0)) as port:
+        outcome = await load(order(port, streamed=True, seconds=0.1, calls=0, asks=asks))
     assert outcome.bad == 0
     assert outcome.calls >= 3
     assert outcome.p50_ms >= 5

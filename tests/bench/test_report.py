@@ -11,9 +11,9 @@ def taken(cpu: float, errors: int = 0) -> Round:
 
 def report(errors: int = 0, lagged: bool = False) -> Report:
     rows = [
-        figures("nginx", [taken(8)], 0.1),
-        figures("bare proxy", [taken(10)], 0.1),
-        figures("gateway", [taken(19), taken(400, errors), taken(20)], 0.1),
+        figures("nginx", [taken(8)], 0.1, floor=True),
+        figures("bare proxy", [taken(10)], 0.1, floor=True),
+        figures("gateway", [taken(19), taken(400, errors), taken(20)], 0.1, floor=False),
     ]
     memory = Memory(calls=1000, first_mb=30, last_mb=31)
     return Report(machine="a machine", conditions="calm", cases={"whole": rows}, memory=memory, lagged=lagged)

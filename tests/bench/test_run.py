@@ -27,11 +27,17 @@ def test_quickly() -> None:
     report = json.loads(done.stdout)
     assert not report["lagged"]
     for case in ("whole", "stream"):
-        assert [row["target"] for row in report["cases"][case]] == ["bare proxy", "gateway"]
+        assert [row["target"] for row in report["cases"][case]] == [
+            "bare proxy",
+            "OpenAI to Anthropic",
+            "Anthropic to OpenAI",
+            "gateway",
+        ]
         for row in report["cases"][case]:
             assert row["errors"] == 0
             assert row["rps"] > 1
-    assert report["cases"]["whole"][1]["cpu_us"] > 0
+        assert [sorted(row["times"]) for row in report["cases"][case]] == [["bare proxy"]] * 4
+    assert all(row["cpu_us"] > 0 for row in report["cases"]["whole"][1:])
     assert report["memory"]["last_mb"] > 5
 
 

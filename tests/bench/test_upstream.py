@@ -3,14 +3,13 @@
 import asyncio
 import json
 
-from chatvault.bench.upstream import Answers, Upstream
-from tests.bench.test_load import listening
+from tests.bench.test_load import listening, upstream
 
 
-async def ask(port: int, body: bytes, until: bytes) -> bytes:
+async def ask(port: int, body: bytes, until: bytes, path: str = "/v1/chat/completions") -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (path.encode(), len(body), body)
     )
     answer = await reader.readuntil(until)
     writer.close()
@@ -18,7 +17,7 @@ async def ask(port: int, body: bytes, until: bytes) -> bytes:
 
 
 async def test_whole() -> None:
-    async with listening(lambda: Upstream(Answers(7, 0.1))) as port:
+    async with listening(lambda: upstream(7, 0.1)) as port:
         answer = await ask(port, b'{"model": "m"}', b"}}}")
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert body["choices"][0]["finish_reason"] == "stop"
@@ -26,7 +25,7 @@ async def test_whole() -> None:
 
 
 async def test_streamed() -> None:
-    async with listening(lambda: Upstream(Answers(7, 0.1))) as port:
+    async with listening(lambda: upstream(7, 0.1)) as port:
         answer = await ask(port, b'{"stream": true}', b"\r\n0\r\n\r\n")
     parts = answer.replace(b"\r", b"").split(b"data: ")[1:-1]
     events = [json.loads(part.split(b"\n")[0]) for part in parts]
@@ -36,7 +35,16 @@ async def test_streamed() -> None:
     assert b"data: [DONE]" in answer
 
 
+async def test_anthropics() -> None:
+    async with listening(lambda: upstream(7, 0.1)) as port:
+        whole = await ask(port, b"{}", b'"standard"}}', "/v1/messages")
+        answer = await ask(port, b'{"stream":true}', b"\r\n0\r\n\r\n", "/v1/messages")
+    assert json.loads(whole.partition(b"\r\n\r\n")[2])["usage"]["output_tokens"] == 7
+    assert answer.count(b'"text":" hello"') == 7
+    assert answer.index(b"event: message_start") < answer.index(b"event: message_stop")
+
+
 async def test_a_client_that_leaves_is_let_go() -> None:
-    async with listening(lambda: Upstream(Answers(1000, 0.1))) as port:
+    async with listening(lambda: upstream(1000, 0.1)) as port:
         await ask(port, b'{"stream":true}', b"hello")
         await asyncio.sleep(0.02)

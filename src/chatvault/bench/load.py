@@ -6,7 +6,7 @@ when its standard input does.
 
 import asyncio
 import time
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import httptools
 import msgspec
@@ -14,7 +14,8 @@ import uvloop
 
 from chatvault.bench.lifeline import commands
 
-_DONE: Final = b"data: [DONE]\n\n"
+_DONE: Final = {"openai": b"data: [DONE]\n\n", "anthropic": b'data: {"type":"message_stop"}\n\n'}
+"""How a whole stream ends."""
 _OVERTIME: Final = 30.0
 """Seconds that the last calls may take after the time is up."""
 
@@ -29,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     seconds: float
     calls: int = 0
+    asks: Literal["openai", "anthropic"] = "openai"
+    """Whose dialect is asked in."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ class Client(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._busy = False
         self._run.took.append(time.perf_counter() - self._sent)
-        whole = not self._run.order.streamed or self._tail.endswith(_DONE)
+        whole = not self._run.order.streamed or self._tail.endswith(_DONE[self._run.order.asks])
         if self._parser.get_status_code() != 200 or not whole:
             self._run.bad += 1
         self._next()
@@ -126,18 +129,24 @@ async def load(order: Order) -> Outcome:
     )
 
 
+_SYSTEM: Final = "You are a helpful assistant."
+_PROMPT: Final = {
+    "role": "user",
+    "content": "Hello! Please answer in one short sentence, what is the capital of France?",
+}
+
+
 def _request(order: Order) -> bytes:
-    messages = [
-        {"role": "system", "content": "You are a helpful assistant."},
-        {
-            "role": "user",
-            "content": "Hello! Please answer in one short sentence, what is the capital of France?",
-        },
-    ]
-    body = {"model": order.model, "messages": messages, "temperature": 0.7, "max_tokens": 100}
+    body: dict[str, object] = {"model": order.model, "temperature": 0.7, "max_tokens": 100}
+    if order.asks == "anthropic":
+        path = "/v1/messages"
+        body |= {"system": _SYSTEM, "messages": [_PROMPT]}
+    else:
+        path = "/v1/chat/completions"
+        body["messages"] = [{"role": "system", "content": _SYSTEM}, _PROMPT]
     text = msgspec.json.encode({**body, "stream": True} if order.streamed else body)
     head = [
-        "POST /v1/chat/completions HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         f"host: 127.0.0.1:{order.port}",
         f"authorization: Bearer {order.token}",
         "content-type: application/json",

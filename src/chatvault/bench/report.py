@@ -34,6 +34,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     added_p50_ms: float
     errors: int
+    floor: bool
+    """A proxy to compare with; else the gateway."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +61,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def as_json(self) -> dict[str, Any]:
         value = msgspec.to_builtins(self)
         assert isinstance(value, dict)
-        floors = {case: {one.target: one.cpu_us for one in found} for case, found in self.cases.items()}
+        floors = {case: _floors(found) for case, found in self.cases.items()}
         for case, found in self.cases.items():
             for one, row in zip(found, value["cases"][case], strict=True):
-                row["times"] = {
-                    name: one.cpu_us / cpu for name, cpu in floors[case].items() if name != "gateway" and cpu
-                }
+                row["times"] = {name: one.cpu_us / cpu for name, cpu in floors[case].items() if cpu}
         return value
 
     def text(self) -> str:
@@ -82,7 +82,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 _TITLES = {"whole": "Whole answers", "stream": "Streams of 100 events, 1 ms apart"}
 
 
-def figures(target: str, rounds: Sequence[Round], direct_p50_ms: float) -> Figures:
+def figures(target: str, rounds: Sequence[Round], direct_p50_ms: float, *, floor: bool) -> Figures:
     """The medians; `direct_p50_ms` is the latency of the provider without anything between."""
     return Figures(
         target=target,
@@ -93,11 +93,16 @@ def figures(target: str, rounds: Sequence[Round], direct_p50_ms: float) -> Figur
         p99_ms=median(one.p99_ms for one in rounds),
         added_p50_ms=median(one.alone_p50_ms for one in rounds) - direct_p50_ms,
         errors=sum(one.errors for one in rounds),
+        floor=floor,
     )
 
 
+def _floors(found: Sequence[Figures]) -> dict[str, float]:
+    return {one.target: one.cpu_us for one in found if one.floor}
+
+
 def _table(found: Sequence[Figures]) -> list[str]:
-    floors = {one.target: one.cpu_us for one in found if one.target != "gateway"}
+    floors = _floors(found)
     head = [
         "",
         "CPU us",
@@ -112,7 +117,7 @@ def _table(found: Sequence[Figures]) -> list[str]:
     rows = [head]
     for one in found:
         times = [f"{one.cpu_us / cpu:.2f}" if cpu else "-" for cpu in floors.values()]
-        behind = f"{one.behind_us:.1f}" if one.target == "gateway" else "-"
+        behind = f"{one.behind_us:.1f}" if not one.floor else "-"
         timed = [f"{one.rps:,.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.added_p50_ms:.3f}"]
         rows.append([one.target, f"{one.cpu_us:.1f}", *times, behind, *timed, str(one.errors)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -29,10 +29,16 @@ providers:
   bench:
     base_url: http://127.0.0.1:{port}/v1
     api_key: stand-in
+  other:
+    kind: anthropic
+    base_url: http://127.0.0.1:{port}
+    api_key: stand-in
 models:
   bench: {{provider: bench, model: stand-in}}
+  other: {{provider: other, model: stand-in}}
 prices:
   bench/*: {{input: "0.15", cached: "0.075", output: "0.60"}}
+  other/*: {{input: "0.15", cached: "0.075", output: "0.60"}}
 """
 
 
@@ -61,6 +67,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     family: int
     token: str = "none"
     gateway: OwnGateway | None = None
+    model: str = "bench"
+    asks: Literal["openai", "anthropic"] = "openai"
 
 
 def run(wanted: Wanted, say: Callable[[str], object]) -> Report:
@@ -94,14 +102,18 @@ def _targets(stack: ExitStack, wanted: Wanted, port: int) -> list[Target]:
         raise OperatorError("The gateway's worker does not run.\n" + gateway.log(), code="bench_failed")
     token = gateway.token("bench")["token"]
     at = int(gateway.url.rpartition(":")[2])
-    found.append(
-        Target(name="gateway", port=at, pid=worker, family=gateway.pid, token=token, gateway=gateway)
-    )
-    return found
+    whole = Target(name="gateway", port=at, pid=worker, family=gateway.pid, token=token, gateway=gateway)
+    return [
+        *found,
+        msgspec.structs.replace(whole, name="OpenAI to Anthropic", model="other"),
+        msgspec.structs.replace(whole, name="Anthropic to OpenAI", asks="anthropic"),
+        whole,
+    ]
 
 
 class Bench:
-    """Measures `targets`, of which the last is the gateway, and `direct`, the provider without anything between."""
+    """Measures `targets`, of which the last is the gateway (before it come its translated calls), and `direct`, the
+    provider without anything between."""
 
     def __init__(self, wanted: Wanted, load: Load, targets: list[Target], direct: Target) -> None:
         self._wanted = wanted
@@ -132,7 +144,10 @@ class Bench:
             for target in self._targets:
                 say(f"{case}, round {number + 1} of {self._wanted.rounds}: {target.name}")
                 rounds[target.name].append(self._measure(target, case))
-        return [figures(name, taken, direct.alone_p50_ms) for name, taken in rounds.items()]
+        return [
+            figures(target.name, rounds[target.name], direct.alone_p50_ms, floor=target.gateway is None)
+            for target in self._targets
+        ]
 
     def _measure(self, target: Target, case: Case) -> Round:
         wanted = self._wanted
@@ -159,7 +174,8 @@ class Bench:
         order = Order(
             port=target.port,
             token=target.token,
-            model="bench",
+            model=target.model,
+            asks=target.asks,
             streamed=case == "stream",
             connections=connections,
             seconds=seconds,
