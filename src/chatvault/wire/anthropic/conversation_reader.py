@@ -51,7 +51,7 @@ TIERS_WRITTEN: Final = {tier: said for said, tier in _TIERS.items()}
 
 def read_conversation(body: bytes, *, model: str | None = None, stream: bool | None = None) -> Conversation:
     """Raises ClientError (400), with the path of the field at fault."""
-    rest = dict(decode_request(body))
+    rest = decode_request(body)
     extra: dict[str, msgspec.Raw] = {}
     said = take_text(rest, "model")
     model = model or said

@@ -6,7 +6,7 @@ from chatvault.wire.anthropic.conversation_reader import TIERS_WRITTEN
 from chatvault.wire.anthropic.models import ModelFacts, model_facts
 from chatvault.wire.anthropic.names import ME
 from chatvault.wire.anthropic.output import AnswerTool, answer_tool, native_form, own_form
-from chatvault.wire.anthropic.thinking import Thinking, write_thinking
+from chatvault.wire.anthropic.thinking import UNSAID, Thinking, write_thinking
 from chatvault.wire.anthropic.tools import write_choice, write_tools
 from chatvault.wire.anthropic.turns import Turns, own_messages
 from chatvault.wire.hub.conversation import Conversation
@@ -44,6 +44,14 @@ def write_conversation(conversation: Conversation, dropped: Dropped) -> bytes:
 
 def _tools(conversation: Conversation, facts: ModelFacts, out: Values, dropped: Dropped) -> Thinking:
     """Tools, thinking and the form of the answer, each of which bounds what the others may be."""
+    if (
+        not conversation.tools
+        and conversation.tool_choice is None
+        and conversation.parallel_tools is None
+        and conversation.reasoning is None
+        and conversation.output is None
+    ):
+        return UNSAID
     own = conversation.origin == ME
     tools = write_tools(conversation, facts, dropped) if conversation.tools else []
     choice = write_choice(conversation, tools=bool(tools), dropped=dropped)

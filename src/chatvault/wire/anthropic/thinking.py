@@ -37,7 +37,7 @@ class Thinking(msgspec.Struct, frozen=True, gc=False):
         return self.config is not None and self.config["type"] != "disabled"
 
 
-_UNSAID: Final = Thinking()
+UNSAID: Final = Thinking()
 
 
 def read_thinking(rest: Values, config: Values, extra: Extra) -> Reasoning | None:
@@ -73,7 +73,7 @@ def write_thinking(
     """`forced`: a tool must be called. What comes from this dialect goes back as it was."""
     asked = conversation.reasoning
     if asked is None:
-        return _UNSAID
+        return UNSAID
     if conversation.origin == ME:
         return _own(asked)
     off = asked.effort == "none" or (asked.effort is None and asked.budget == 0)

@@ -38,7 +38,8 @@ class Turns:
         """The turn that made a call, by its id."""
         self.system: list[Block] = []
         for index, message in enumerate(conversation.messages):
-            self._add(index, message)
+            if not self._plain(message):
+                self._add(index, message)
 
     @property
     def messages(self) -> list[Values]:
@@ -50,6 +51,21 @@ class Turns:
             for turn in self._turns
             if turn.results or turn.blocks
         ]
+
+    def _plain(self, message: Message) -> bool:
+        """Add a message that is one text, as nearly all are; False for any other. The same as the long way does."""
+        if len(message.parts) != 1 or message.name is not None or message.extra:
+            return False
+        block, role = plain_block(message.parts[0]), message.role
+        if block is None:
+            return False
+        if role == "user" or role == "assistant":
+            self._turn(role).blocks.append(block)
+            return True
+        if self._turns:
+            return False
+        self.system.append(block)
+        return True
 
     def _add(self, index: int, message: Message) -> None:
         if message.name is not None or (message.extra and message.origin != ME):

@@ -32,14 +32,16 @@ class MessageReader:
         """Calls without a result yet: name by id."""
 
     def read(self, value: object, at: int) -> Message:
+        if isinstance(value, dict) and len(value) == 2 and type(content := value.get("content")) is str:
+            role = _ROLES.get(str(value.get("role")))
+            if role is not None:  # what nearly all messages are; the same as below
+                return Message(role=role, parts=(Text(text=content, path=f"messages[{at}].content"),))
+        return self._read(value, at)
+
+    def _read(self, value: object, at: int) -> Message:
         path = f"messages[{at}]"
         if not isinstance(value, dict):
             raise refused(path, "an object")
-        content = value.get("content")
-        if len(value) == 2 and type(content) is str:
-            plain = _ROLES.get(str(value.get("role")))
-            if plain is not None:  # what nearly all messages are; the same as below
-                return Message(role=plain, parts=(Text(text=content, path=f"{path}.content"),))
         rest = dict(value)
         role = rest.pop("role", None)
         if role in ("tool", "function"):

@@ -4,7 +4,14 @@ from typing import Protocol
 
 import msgspec
 
-from chatvault.wire.hub.events import ArgumentsDelta, CitationTold, PartEnded, SignatureTold, TextDelta
+from chatvault.wire.hub.events import (
+    ArgumentsDelta,
+    CitationTold,
+    PartEnded,
+    PartEvent,
+    SignatureTold,
+    TextDelta,
+)
 from chatvault.wire.hub.parts import AnyPart, Refusal, Text, Thought, ToolCall
 from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import Values, list_of, object_of, objects_of, text_of
@@ -13,7 +20,6 @@ from chatvault.wire.openai.responses.proofs import ORIGIN, carried
 
 Told = dict[str, object]
 """An event of this dialect, but for its number."""
-More = TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded
 
 
 class Growing(Protocol):
@@ -24,7 +30,7 @@ class Growing(Protocol):
 
     def begin(self, index: int, part: AnyPart, out: list[Told]) -> None: ...
 
-    def more(self, event: More, out: list[Told]) -> None: ...
+    def more(self, event: PartEvent, out: list[Told]) -> None: ...
 
     def end(self, out: list[Told]) -> None: ...
 
@@ -102,13 +108,13 @@ class MessageItem(GrowingItem):
         if isinstance(part, Text | Refusal) and part.text:
             self._more(content, part.text, [], out)
 
-    def more(self, event: More, out: list[Told]) -> None:
+    def more(self, event: PartEvent, out: list[Told]) -> None:
         content = self._contents[event.index]
-        if isinstance(event, TextDelta):
+        if type(event) is TextDelta:
             self._more(content, event.text, _logprobs(event.logprobs), out)
-        elif isinstance(event, CitationTold):
+        elif type(event) is CitationTold:
             self._cite(content, event, out)
-        elif isinstance(event, PartEnded):
+        elif type(event) is PartEnded:
             self._done(content, out)
 
     def _more(self, content: _Content, text: str, logprobs: list[object], out: list[Told]) -> None:
@@ -182,12 +188,12 @@ class ReasoningItem(GrowingItem):
         if part.signature or part.sealed:
             self._prove(part.origin, part.signature, part.sealed)
 
-    def more(self, event: More, out: list[Told]) -> None:
-        if isinstance(event, TextDelta):
+    def more(self, event: PartEvent, out: list[Told]) -> None:
+        if type(event) is TextDelta:
             self._more(self._content(event.index, out), event.text, out)
-        elif isinstance(event, SignatureTold):
+        elif type(event) is SignatureTold:
             self._prove(self._proof[event.index].origin, event.signature, event.sealed)
-        elif isinstance(event, PartEnded) and event.index in self._contents:
+        elif type(event) is PartEnded and event.index in self._contents:
             self._done(self._contents[event.index], out)
 
     def _content(self, index: int, out: list[Told]) -> _Content:
@@ -248,10 +254,10 @@ class CallItem(GrowingItem):
         if isinstance(part, ToolCall) and part.arguments:
             self._more(part.arguments, out)
 
-    def more(self, event: More, out: list[Told]) -> None:
-        if isinstance(event, ArgumentsDelta):
+    def more(self, event: PartEvent, out: list[Told]) -> None:
+        if type(event) is ArgumentsDelta:
             self._more(event.text, out)
-        elif isinstance(event, PartEnded):
+        elif type(event) is PartEnded:
             self.end(out)
 
     def _more(self, text: str, out: list[Told]) -> None:

@@ -1,8 +1,9 @@
 """The item of a search of the web while the search goes on, and the events that tell of it."""
 
+from chatvault.wire.hub.events import PartEvent
 from chatvault.wire.hub.parts import AnyPart
 from chatvault.wire.hub.search import Search
-from chatvault.wire.openai.responses.growing import GrowingItem, More, Told
+from chatvault.wire.openai.responses.growing import GrowingItem, Told
 from chatvault.wire.openai.responses.searches import CALL, search_action, search_item
 
 
@@ -38,5 +39,5 @@ class SearchItem(GrowingItem):
     def begin(self, index: int, part: AnyPart, out: list[Told]) -> None:
         """No text is added to it."""
 
-    def more(self, event: More, out: list[Told]) -> None:
+    def more(self, event: PartEvent, out: list[Told]) -> None:
         """No text is added to it."""

@@ -14,18 +14,14 @@ import msgspec
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.events import (
     AnyEvent,
-    ArgumentsDelta,
     Begun,
-    CitationTold,
     Ended,
     Failed,
     Finished,
     PartBegun,
-    PartEnded,
     Pinged,
-    SignatureTold,
-    TextDelta,
     UsageTold,
+    of_part,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall, Unknown
 from chatvault.wire.hub.search import Search
@@ -69,15 +65,15 @@ class AnswerWriter:
 
     def feed(self, event: AnyEvent, out: list[Told]) -> None:
         if self.answer is None:
-            self._begin(event if isinstance(event, Begun) else Begun(), out)
-        if isinstance(event, TextDelta | ArgumentsDelta | SignatureTold | CitationTold | PartEnded):
+            self._begin(event if type(event) is Begun else Begun(), out)
+        if type(event) is PartBegun:
+            if event.choice == 0:
+                self._part(event, out)
+        elif of_part(event):
             item = self._parts.get(event.index) if event.choice == 0 else None
             if item is not None:
                 item.more(event, out)
-        elif isinstance(event, PartBegun):
-            if event.choice == 0:
-                self._part(event, out)
-        elif isinstance(event, Finished):
+        elif type(event) is Finished:
             self._finished = event if event.choice == 0 else self._finished
         else:
             self._frame(event, out)
@@ -89,15 +85,15 @@ class AnswerWriter:
 
     def _frame(self, event: AnyEvent, out: list[Told]) -> None:
         assert self.answer is not None
-        if isinstance(event, UsageTold):
+        if type(event) is UsageTold:
             self.answer.usage = event.usage
-        elif isinstance(event, Failed):
+        elif type(event) is Failed:
             self.failed = event
             error = error_value(event)
             out.append({"type": "error", "code": error["code"], "message": error["message"], "param": None})
             kind = self.answer.fail(event)
             out.append({"type": kind, "response": self.answer.now()})
-        elif isinstance(event, Ended):
+        elif type(event) is Ended:
             for item in self._items:
                 item.end(out)
             kind = self.answer.finish(self._finished)
