@@ -526,3 +526,21 @@ def test_a_schema_that_openapi_cannot_say_goes_as_json_schema() -> None:
 def test_a_system_prompt_alone_is_asked_as_a_question() -> None:
     out, _ = written(conversation(Message(role="system", parts=(Text(text="s"),))))
     assert out == {"contents": [{"role": "user", "parts": [{"text": "s"}]}]}
+
+
+def test_a_system_prompt_alone_is_asked_as_the_users_which_is_reported() -> None:
+    system = Message(role="developer", parts=(Text(text="Be brief."),))
+    body, dropped = written(Conversation(model="m", messages=(system,), origin="openai.chat"))
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Be brief."}]}]
+    assert "systemInstruction" not in body
+    assert dropped == ("messages[0].role",)
+
+
+def test_a_choice_without_functions_is_reported() -> None:
+    asked = Message(role="user", parts=(Text(text="hi"),))
+    choice = ToolChoice(mode="named", name="f")
+    body, dropped = written(
+        Conversation(model="m", messages=(asked,), tool_choice=choice, origin="openai.chat")
+    )
+    assert "toolConfig" not in body
+    assert dropped == ("tool_choice",)

@@ -115,7 +115,8 @@ def test_what_a_response_schema_passes_over_is_named() -> None:
                 "b": True,
             },
             "prefixItems": [{"minLength": 1}],
-            "additionalProperties": {"examples": [1]},
+            "additionalProperties": {"examples": [1], "default": 1, "$schema": "s"},
+            "items": {"$ref": "#/$defs/x", "description": "d", "default": 1, "title": "t"},
         },
         "p",
         lost,
@@ -125,6 +126,29 @@ def test_what_a_response_schema_passes_over_is_named() -> None:
         "$defs": {"x": {}},
         "properties": {"a": {"anyOf": [{"enum": ["b"], "title": "t"}, True]}, "b": True},
         "prefixItems": [{}],
-        "additionalProperties": {},
+        "additionalProperties": {"examples": [1], "default": 1},
+        "items": {"$ref": "#/$defs/x", "description": "d", "default": 1},
     }
-    assert lost == ["p.$defs.x.pattern", "p.properties.a.uniqueItems", "p.prefixItems[0].minLength"]
+    assert lost == [
+        "p.$defs.x.pattern",
+        "p.properties.a.uniqueItems",
+        "p.prefixItems[0].minLength",
+        "p.items.title",
+    ]
+
+
+def test_types_may_be_numbers() -> None:
+    """As Protocol Buffers number them; what has no type says nothing of it."""
+    said = {
+        "type": 6,
+        "properties": {"a": {"type": 1}, "b": {"type": 0}, "c": {"type": 5, "items": {"type": 3}}},
+    }
+    assert to_json_schema(said) == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string"},
+            "b": {},
+            "c": {"type": "array", "items": {"type": "integer"}},
+        },
+    }
+    assert to_json_schema({"type": 99}) == {"type": 99}

@@ -310,7 +310,7 @@ def test_a_turn_that_is_sent_back_tells_of_the_search_again() -> None:
     }
     texts = [part for item in items if item.get("role") == "assistant" for part in item["content"]]
     assert texts[-1]["annotations"][0]["url"] == "https://a"
-    assert dropped.paths == ()
+    assert dropped.paths == ("messages[1].content[1].content",)  # sealed, and with titles
 
     told = whole("anthropic.messages", read("openai.responses"))["content"]
     again = MESSAGES.read_request(

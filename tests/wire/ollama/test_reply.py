@@ -175,7 +175,7 @@ TOLD = {
         "role": "assistant",
         "content": "Hi",
         "thinking": "hm",
-        "images": ["AAAA"],
+        "media": [{"type": "image", "mime_type": "image/png", "data": "AAAA"}],
         "tool_calls": [
             {"id": "toolu_1", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}},
             {"id": "toolu_2", "function": {"index": 1, "name": "g", "arguments": {"arguments": "oh no"}}},

@@ -20,7 +20,8 @@ def search_in(block: Values) -> Search | None:
     match block.get("type"):
         case "server_tool_use" if block.get("name") == "web_search":
             query = name_of(object_of(block.get("input")).get("query"))
-            return Search(id=_own_id(block.get("id")), queries=(query,) if query else (), asks=True)
+            queries, other = (query,) if query else (), _others(block, ("type", "id", "name", "input"))
+            return Search(id=_own_id(block.get("id")), queries=queries, asks=True, other=other)
         case "web_search_tool_result":
             content = block.get("content")
             failed = name_of(object_of(content).get("error_code")) if isinstance(content, dict) else None
@@ -29,8 +30,19 @@ def search_in(block: Values) -> Search | None:
                 for each in (objects_of(content) if isinstance(content, list) else ())
                 if (url := name_of(each.get("url")))
             )
-            return Search(id=_own_id(block.get("tool_use_id")), sources=sources, found=True, failed=failed)
+            sealed = any(each.get("encrypted_content") for each in objects_of(content))
+            return Search(
+                id=_own_id(block.get("tool_use_id")),
+                sources=sources,
+                found=True,
+                failed=failed,
+                other=_others(block, ("type", "tool_use_id", "" if sealed else "content")),
+            )
     return None
+
+
+def _others(block: Values, known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name, value in block.items() if name not in known and value is not None)
 
 
 def _own_id(value: object) -> str:

@@ -50,6 +50,8 @@ class ContentWriter:
             # A system prompt alone is no question; Gemini wants one content at least.
             self.contents.append({"role": "user", "parts": self.system})
             self.system = []
+            for index in range(len(self._conversation.messages)):
+                self._dropped.add(f"{message_path(self._conversation, index)}.role")
 
     def _add(self, role: str, parts: list[Values], index: int, message: Message) -> None:
         fields = self._message_fields(index, message)
@@ -103,10 +105,11 @@ class ContentWriter:
             self._dropped.add(f"{path}.{name}")
         if isinstance(part, ToolResult):
             for inner_at, inner in enumerate(part.parts):
+                place = inner.path or f"{path}.content[{inner_at}]"
                 if isinstance(inner, Unknown) and inner.origin != DIALECT:
-                    self._dropped.add(f"{path}.content[{inner_at}]")
+                    self._dropped.add(place)
                 for name in _lost_fields(inner):
-                    self._dropped.add(f"{path}.content[{inner_at}].{name}")
+                    self._dropped.add(f"{place}.{name}")
 
     def _order_results(self) -> None:
         """Results in the order of their calls: it is what Gemini goes by where it does not know their ids."""

@@ -3,6 +3,7 @@
 from typing import Final, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from chatvault.core.errors import ClientError
 from chatvault.wire.base64_text import standard_base64
@@ -136,7 +137,9 @@ def _result(result: Values, part: Values, path: str, ids: CallIds) -> ToolResult
     response = result.get("response")
     if response is not None and not isinstance(response, dict):
         raise _invalid(f"{path}.response", "an object")
-    parts = [_result_part(each) for each in objects_of(result.get("parts"))]
+    parts = [
+        _result_part(each, f"{path}.parts[{at}]") for at, each in enumerate(objects_of(result.get("parts")))
+    ]
     said, failed = _said(response or {})
     found = ToolResult(
         call=ids.of_result(text(result.get("id")), name),
@@ -161,9 +164,9 @@ def _said(response: Values) -> tuple[str | None, bool]:
     return encode(response).decode(), False
 
 
-def _result_part(value: Values) -> Media | Unknown:
+def _result_part(value: Values, path: str) -> Media | Unknown:
     part = camel(value)
-    return media(part) or unknown(part)
+    return replace(media(part) or unknown(part), path=path)
 
 
 def _invalid(path: str, what: str) -> ClientError:

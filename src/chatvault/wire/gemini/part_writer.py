@@ -126,7 +126,7 @@ def _result(part: ToolResult, name: str | None) -> list[Values]:
     result: Values = {"name": part.name or name or "unknown", "response": {}}
     if not is_made(part.call):
         result["id"] = part.call
-    if texts:
+    if texts or part.failed:
         result["response"] = _response("\n".join(texts), part.failed)
     inside: list[Values] = []
     beside: list[Values] = []

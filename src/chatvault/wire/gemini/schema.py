@@ -12,6 +12,8 @@ from typing import Final
 from chatvault.wire.gemini.names import camel
 from chatvault.wire.json_value import Values, integer
 
+_NUMBERED: Final = ("TYPE_UNSPECIFIED", "string", "number", "integer", "boolean", "array", "object", "null")
+"""Types as Protocol Buffers number them (https://ai.google.dev/api/caching#Type, seen 2026-11)."""
 _SIZES: Final = frozenset(
     ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 )
@@ -42,11 +44,17 @@ _RESPONSE: Final = frozenset(
         "additionalProperties",
         "required",
         "propertyOrdering",
+        "default",
+        "examples",
     )
 )
-"""What `responseJsonSchema` understands of JSON Schema, by its documentation."""
-_UNHEARD: Final = frozenset(("$schema", "$comment", "examples", "default"))
-"""Keywords that say nothing about what is valid."""
+"""What `responseJsonSchema` understands of JSON Schema, by its documentation; and what binds nothing, which may be
+sent all the same.
+"""
+_BESIDE: Final = frozenset(("description", "default"))
+"""What may stand beside a `$ref` but for names that begin like it (the documentation, and
+https://github.com/su-kaka/gcli2api/pull/374, seen 2026-11).
+"""
 
 
 def to_json_schema(schema: Values) -> Values:
@@ -54,6 +62,8 @@ def to_json_schema(schema: Values) -> Values:
     out: Values = {}
     nullable = False
     for name, value in camel(schema).items():
+        if name == "type" and type(value) is int and 0 <= value < len(_NUMBERED):
+            value = _NUMBERED[value]
         if name == "type" and isinstance(value, str):
             if value != "TYPE_UNSPECIFIED":
                 out["type"] = value.lower() if value.lower() in _TYPES else value
@@ -176,9 +186,10 @@ def for_response(schema: Values, path: str, lost: list[str]) -> Values:
     for name, value in schema.items():
         if name == "const":
             out["enum"] = [value]
-        elif name not in _RESPONSE:
-            if name not in _UNHEARD:
-                lost.append(f"{path}.{name}")
+        elif name == "$schema":
+            continue  # the draft, which binds nothing
+        elif name not in _RESPONSE or ("$ref" in schema and name[0] != "$" and name not in _BESIDE):
+            lost.append(f"{path}.{name}")
         elif name in ("items", "additionalProperties") and isinstance(value, dict):
             out[name] = for_response(value, f"{path}.{name}", lost)
         elif name in ("properties", "$defs") and isinstance(value, dict):

@@ -127,6 +127,9 @@ def _choice(calling: Values, extra: dict[str, msgspec.Raw]) -> ToolChoice | None
         if len(names) == 1:
             return ToolChoice(mode="named", name=names[0])
         return ToolChoice(mode="required", names=names)
+    if names and mode not in ("ANY", "VALIDATED"):
+        # https://ai.google.dev/api/caching#FunctionCallingConfig, seen 2026-11
+        extra["toolConfig.functionCallingConfig.allowedFunctionNames"] = raw(names)
     if mode == "VALIDATED" and not names:
         extra["toolConfig.functionCallingConfig.mode"] = raw("VALIDATED")
     return ToolChoice(mode="auto", names=names if mode == "VALIDATED" else ()) if mode in _AUTO else None

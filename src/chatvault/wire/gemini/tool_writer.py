@@ -89,6 +89,8 @@ def write_choice(conversation: Conversation, dropped: Dropped) -> Values | None:
         return None
     if not any(isinstance(tool, Tool) for tool in conversation.tools) and conversation.origin != DIALECT:
         # A choice among functions without functions is refused.
+        if choice.mode in ("required", "named"):
+            dropped.add(field_path(conversation.origin, "tool_choice"))
         return None
     return _choice(choice)
 

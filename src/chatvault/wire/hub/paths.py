@@ -77,6 +77,17 @@ def field_path(origin: str, name: str) -> str:
     return _FIELDS.get(_LIKE.get(origin, origin), {}).get(name, name)
 
 
+_SHOWN: Final = {
+    "anthropic.messages": "thinking.display",
+    "gemini.generate": "generationConfig.thinkingConfig.includeThoughts",
+}
+
+
+def shown_path(origin: str) -> str:
+    """Where the client says whether it wants to see thoughts."""
+    return _SHOWN.get(origin) or field_path(origin, "reasoning")
+
+
 def message_path(conversation: Conversation, index: int) -> str:
     """Such as `messages[3]`, or `systemInstruction`."""
     origin, messages = conversation.origin, conversation.messages

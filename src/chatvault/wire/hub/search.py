@@ -49,6 +49,8 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=F
     asks: bool = False
     found: bool = False
     failed: str | None = None
+    other: tuple[str, ...] = ()
+    """Members of the part that say more than this."""
 
 
 class Citation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

@@ -36,7 +36,7 @@ class MessagesWriter:
             path = part_path(self._conversation, index, at)
             result: Values = {"role": "tool", "content": ""}
             texts, images = self._content(
-                part.parts, [f"{path}.content[{i}]" for i in range(len(part.parts))]
+                part.parts, [each.path or f"{path}.content[{i}]" for i, each in enumerate(part.parts)]
             )
             result["content"] = "\n".join(texts)
             if images:

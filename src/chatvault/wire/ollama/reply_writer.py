@@ -18,7 +18,7 @@ from chatvault.wire.hub.events import (
     UsageTold,
 )
 from chatvault.wire.hub.parts import Media, Refusal, Text, Thought, ToolCall
-from chatvault.wire.json_value import Values, decode, encode, obj, objects_of
+from chatvault.wire.json_value import Values, decode, encode, obj, objects_of, put
 from chatvault.wire.ollama.errors import write_error
 from chatvault.wire.ollama.finish import written
 from chatvault.wire.ollama.usage import retell
@@ -49,7 +49,7 @@ class ReplyWriter:
     def _clear(self) -> None:
         self._text: list[str] = []
         self._thinking: list[str] = []
-        self._images: list[str] = []
+        self._media: list[Values] = []
         self._calls: list[Values] = []
         self._logprobs: list[Values] = []
 
@@ -87,8 +87,8 @@ class ReplyWriter:
             case Thought():
                 self._thoughts.add(event.index)
                 self._thinking.append(event.part.text)
-            case Media(kind="image", data=str() as data):
-                self._images.append(data)
+            case Media() as media if media.data is not None or media.url is not None:
+                self._media.append(_shown(media))
             case ToolCall():
                 self._pending[event.index] = (event.part, [event.part.arguments])
             case _:
@@ -108,8 +108,8 @@ class ReplyWriter:
 
     def take(self) -> Values | None:
         said, thinking = "".join(self._text), "".join(self._thinking)
-        calls, images, logprobs, ended = self._calls, self._images, self._logprobs, self._ended
-        if not (said or thinking or calls or images or logprobs or ended):
+        calls, media, logprobs, ended = self._calls, self._media, self._logprobs, self._ended
+        if not (said or thinking or calls or media or logprobs or ended):
             return None
         self._clear()
         self._ended = False
@@ -119,9 +119,11 @@ class ReplyWriter:
             out["response"] = said
             if thinking:
                 out["thinking"] = thinking
+            if media:
+                out["media"] = media
         else:
             message: Values = {"role": "assistant", "content": said}
-            for name, value in (("thinking", thinking), ("images", images), ("tool_calls", calls)):
+            for name, value in (("thinking", thinking), ("media", media), ("tool_calls", calls)):
                 if value:
                     message[name] = value
             out["message"] = message
@@ -133,6 +135,15 @@ class ReplyWriter:
         if ended and self._usage is not None:
             out.update(retell(self._usage))
         return out
+
+
+def _shown(media: Media) -> Values:
+    """Ollama's models answer with text alone. What else comes stands where no client looks for anything: its
+    library for Python takes `images` of an answer for an error (seen of ollama 0.6, 2026-11).
+    """
+    out: Values = {"type": media.kind}
+    put(out, mime_type=media.mime, data=media.data, url=media.url)
+    return out
 
 
 def _arguments(said: str) -> Values:

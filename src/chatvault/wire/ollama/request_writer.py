@@ -5,7 +5,7 @@ from typing import Final
 from chatvault.wire.hub.conversation import Conversation, Output, Reasoning, ServerTool, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
-from chatvault.wire.hub.paths import field_path, tool_path
+from chatvault.wire.hub.paths import field_path, shown_path, tool_path
 from chatvault.wire.json_value import Values, decode, encode
 from chatvault.wire.ollama.messages_writer import MessagesWriter
 from chatvault.wire.ollama.names import DIALECT, GENERATE
@@ -98,6 +98,8 @@ def _report(conversation: Conversation, dropped: Dropped) -> None:
     for name in _UNHEARD:
         if getattr(conversation, name) is not None:
             dropped.add(field_path(origin, name))
+    if conversation.reasoning is not None and conversation.reasoning.show is False:
+        dropped.add(shown_path(origin))
     if conversation.choices not in (None, 1):
         dropped.add(field_path(origin, "choices"))
     if conversation.service_tier is not None and conversation.service_tier not in _NO_TIER:

@@ -112,12 +112,12 @@ def test_a_client_sends_them_back_as_they_were() -> None:
     del message["reasoning_content"], message["images"], message["audio"]
     asked = CHAT.read_request(json.dumps({"model": "m", "messages": [message]}).encode())
     thoughts = [part for part in asked.messages[0].parts if isinstance(part, Thought)]
-    path = "messages[0].reasoning_details"
+    first, second, third, _, fifth = (f"messages[0].reasoning_details[{at}]" for at in range(5))
     assert thoughts == [
-        Thought(text="First thought.", signature="sig-1", origin=CLAUDE, path=path),
-        Thought(sealed="hidden", origin=CLAUDE, path=path),
-        Thought(text="Sum.", id="rs_1", summary=True, sealed="blob", origin=OPENAI, path=path),
-        Thought(text="Plain.", origin="openai.chat", path=path),
+        Thought(text="First thought.", signature="sig-1", origin=CLAUDE, path=first),
+        Thought(sealed="hidden", origin=CLAUDE, path=second),
+        Thought(text="Sum.", id="rs_1", summary=True, sealed="blob", origin=OPENAI, path=third),
+        Thought(text="Plain.", origin="openai.chat", path=fifth),
     ]
     calls = [part for part in asked.messages[0].parts if isinstance(part, ToolCall)]
     assert [call.signature for call in calls] == ["sig-2", None]

@@ -18,6 +18,7 @@ from chatvault.wire.hub.conversation import (
 )
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import Media, Text, Thought, ToolCall, ToolResult, Unknown
+from chatvault.wire.hub.search import Citation
 from chatvault.wire.json_value import raw
 from chatvault.wire.openai.responses.dialect import ResponsesDialect
 
@@ -265,3 +266,22 @@ def test_tools_and_forms_of_other_dialects() -> None:
     }
     assert written["include"] == ["message.output_text.logprobs"]
     assert dropped == ("tools[0].x", "tools[0].cache_control", "tools[1].max_uses", "tools[3]")
+
+
+def test_what_another_model_said_in_pieces_is_one_text() -> None:
+    said = Message(role="assistant", parts=(Text(text="It is "), Text(text="wet.")))
+    written, dropped = write(Conversation(model="m", messages=(said,), origin="anthropic.messages"))
+    assert written["input"] == [{"role": "assistant", "content": "It is wet."}]
+    assert dropped == ()
+    cited = Text(
+        text="wet.",
+        citations=(raw({"type": "web_search_result_location"}),),
+        cited=(Citation(url="https://a", title="A"),),
+        origin="anthropic.messages",
+    )
+    turn = Message(role="assistant", parts=(Text(text="It is "), cited))
+    (item,) = write(Conversation(model="m", messages=(turn,), origin="anthropic.messages"))[0]["input"]
+    assert item["id"].startswith("msg_")
+    assert (item["type"], item["status"]) == ("message", "completed")
+    page = {"type": "url_citation", "url": "https://a", "title": "A", "start_index": 0, "end_index": 4}
+    assert [part["annotations"] for part in item["content"]] == [[], [page]]

@@ -74,6 +74,8 @@ class MessagesWriter:
                 shown += left
         results = bool(written)
         shown += [(part, at) for part, at in placed if not isinstance(part, ToolResult)]
+        for part, at in shown:
+            self._uncited(part, at)
         content = self._content.content(shown)
         if content is None and (results or message.parts):
             return written
@@ -97,6 +99,8 @@ class MessagesWriter:
         put(out, name=part.name or (self._names.get(part.call) if old else None))
         if part.failed:
             self._dropped.add(f"{path}.is_error")
+        for each, at in kept:
+            self._uncited(each, at)
         content = self._content.content(kept)
         if content is None:
             content = "(The result is in the next message.)" if left else ""
@@ -137,6 +141,11 @@ class MessagesWriter:
         _think(out, thoughts)
         out.update(own_extra(message.extra, message.origin, path, self._dropped))
         return out
+
+    def _uncited(self, part: AnyPart, path: str) -> None:
+        """Only what the model says has annotations."""
+        if isinstance(part, Text) and part.citations:
+            self._dropped.add(f"{path}.citations")
 
     def _annotate(self, out: Values, shown: Placed) -> None:
         found: list[object] = []

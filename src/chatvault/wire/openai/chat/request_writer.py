@@ -7,7 +7,7 @@ import msgspec
 from chatvault.wire.hub.conversation import Conversation, Output, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
-from chatvault.wire.hub.paths import field_path
+from chatvault.wire.hub.paths import field_path, shown_path
 from chatvault.wire.json_value import Values, encode, put
 from chatvault.wire.openai.chat.content import ORIGIN
 from chatvault.wire.openai.chat.messages_writer import MessagesWriter
@@ -104,10 +104,16 @@ def _answer(conversation: Conversation, out: Values, dropped: Dropped) -> None:
     if effort is None and reasoning.budget is not None:
         effort = effort_of(reasoning.budget)
     put(out, reasoning_effort=effort)
-    if reasoning.summary is not None and conversation.origin != ORIGIN:
+    if conversation.origin == ORIGIN:
+        return
+    if reasoning.summary is not None:
         dropped.add(f"{field_path(conversation.origin, 'reasoning')}.summary")
+    elif reasoning.show is not None and not (conversation.origin in _THINK and effort is not None):
+        dropped.add(shown_path(conversation.origin))
 
 
+_THINK: Final = frozenset(("ollama.chat", "ollama.generate"))
+"""Dialects with one word for thinking and for showing it."""
 _REASONING: Final = frozenset(
     (
         "reasoning",

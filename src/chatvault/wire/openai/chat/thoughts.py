@@ -36,8 +36,8 @@ def thoughts_of(message: Values, path: str) -> list[Thought]:
     details = objects_of(message.get("reasoning_details"))
     found: list[Thought] = []
     last: Values = {}
-    for detail in details:
-        thought = _thought(detail, path)
+    for at, detail in enumerate(details):
+        thought = _thought(detail, f"{path}.reasoning_details[{at}]")
         near = detail.get("index") == last.get("index") or (thought.id and thought.id == last.get("id"))
         if found and near and (joined := _joined(found[-1], thought)) is not None:
             found[-1] = joined
@@ -64,7 +64,7 @@ def _thought(detail: Values, path: str) -> Thought:
         id=name_of(detail.get("id")),
         summary=detail.get("type") == "reasoning.summary",
         origin=origin_of(detail) or "openai.chat",
-        path=f"{path}.reasoning_details",
+        path=path,
     )
 
 

@@ -136,6 +136,8 @@ def _named(value: Values) -> ToolChoice | None:
         name_of(object_of(tool.get(str(tool.get("type")))).get("name"))
         for tool in objects_of(allowed.get("tools"))
     ]
+    if not all(names):
+        return None
     return ToolChoice(mode=mode.mode, names=tuple(name for name in names if name))
 
 

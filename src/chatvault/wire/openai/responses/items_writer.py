@@ -1,6 +1,7 @@
 """The hub's messages, written as items."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 
@@ -9,7 +10,7 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult, Unknown
 from chatvault.wire.hub.paths import message_path, part_path
 from chatvault.wire.hub.search import Search
-from chatvault.wire.json_value import Values, put
+from chatvault.wire.json_value import Values, encode, put
 from chatvault.wire.openai.chat.citations import flat, flat_citation
 from chatvault.wire.openai.media import audio_format, data_url, file_name
 from chatvault.wire.openai.responses.proofs import ORIGIN, carried
@@ -71,6 +72,8 @@ class ItemsWriter:
             self._items.append(part.raw)
         elif part.search is not None:
             self._search(part.search)
+            for name in part.search.other:
+                self._dropped.add(f"{path}.{name}")
         else:
             self._dropped.add(path)
 
@@ -113,18 +116,31 @@ class ItemsWriter:
             for each, at in shown
             if (part := self._part(each, at, said=message.role == "assistant")) is not None
         ]
-        first, at = shown[0]
-        plain = len(shown) == 1 and isinstance(first, Text) and not (first.citations or first.extra)
+        plain = self._plain(message, shown)
         shown.clear()
-        if plain and isinstance(first, Text) and not (self._own and at.endswith("]")):
-            self._items.append(self._item(message, first.text, path))
+        if plain is not None:
+            self._items.append(self._item(message, plain, path))
         elif written:
             self._items.append(self._item(message, written, path))
+
+    def _plain(self, message: Message, shown: Placed) -> str | None:
+        """A message of text alone; what another dialect's model said in several pieces is one."""
+        texts = [
+            part.text for part, _ in shown if isinstance(part, Text) and not (part.citations or part.extra)
+        ]
+        if len(texts) < len(shown) or (self._own and shown[0][1].endswith("]")):
+            return None
+        alone = len(shown) == 1 or (message.role == "assistant" and not self._own)
+        return "".join(texts) if alone else None
 
     def _item(self, message: Message, content: object, path: str) -> Values:
         item: Values = {"role": message.role, "content": content}
         if message.role == "assistant" and isinstance(content, list):
             item = {"type": "message", **item}
+            if not self._own:
+                # The published types know such a message by its id alone.
+                id = blake2b(encode(content), digest_size=16).hexdigest()
+                item |= {"id": f"msg_{id}", "status": "completed"}
         item.update(self._extra(message.extra, message.origin, path))
         return item
 
@@ -193,6 +209,8 @@ class ItemsWriter:
             out: Values = {"type": "output_text" if said else "input_text", "text": part.text}
             if said:
                 out["annotations"] = self._citations(part, path)
+            elif part.citations:
+                self._dropped.add(f"{path}.citations")
         else:
             media = self._media(part, path) if isinstance(part, Media) else None
             if media is None:

@@ -100,6 +100,9 @@ def write_tools(conversation: Conversation, out: Values, dropped: Dropped) -> No
             _bound(conversation, tool.search, path, out, dropped)
         elif tool.kind == "code_execution":
             written.append({"type": "code_interpreter", "container": {"type": "auto"}})
+            for name, value in object_of(msgspec.json.decode(tool.raw)).items():
+                if name not in ("type", "name") and value not in (None, {}):
+                    dropped.add(f"{path}.{name}")
         else:
             dropped.add(path)
     if written:
