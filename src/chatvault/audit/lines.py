@@ -150,6 +150,18 @@ class Closed(Line, tag="closed", kw_only=True):
     """For `interrupted`: the chain the call was opened in."""
 
 
+class Counted(Line, tag="counted", kw_only=True):
+    """A tokenizer has counted what a closed call used, whose provider did not say: this holds over the estimate."""
+
+    id: str
+    """Of the call."""
+    usage: Usage
+    cost: int | None = None
+    cost_source: CostSource = "unknown"
+    tokenizer: str
+    """The package that counted with its version, and the vocabulary."""
+
+
 class Refused(Line, tag="refused", kw_only=True):
     """A call that never went upstream; `count` of the same kind from the same address within a second share a
     line."""
@@ -207,4 +219,16 @@ class Sealed(Line, tag="sealed", kw_only=True):
     """Retention has removed the segment's file; this line stands for it."""
 
 
-AnyLine = ChainStarted | ChainEnded | Priced | Opened | Attempted | Closed | Refused | Admin | Signed | Sealed
+AnyLine = (
+    ChainStarted
+    | ChainEnded
+    | Priced
+    | Opened
+    | Attempted
+    | Closed
+    | Counted
+    | Refused
+    | Admin
+    | Signed
+    | Sealed
+)

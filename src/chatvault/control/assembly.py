@@ -9,6 +9,7 @@ from chatvault.config.snapshot import AccessToken
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
+from chatvault.control.counter import Counter
 from chatvault.control.edge import Edge
 from chatvault.control.feed_server import FeedServer
 from chatvault.control.first_start import FirstStart
@@ -27,6 +28,7 @@ class Plane(msgspec.Struct, frozen=True):
     http: HttpServer
     first_start: FirstStart
     reload: Reload
+    counter: Counter
     access: AccessTokens
 
 
@@ -61,6 +63,7 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
         http=HttpServer(Edge(app)),
         first_start=FirstStart(vault, tokens, given=options.management_token is not None),
         reload=reload,
+        counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
     )
 

@@ -87,6 +87,7 @@ async def _serve(
             group.create_task(_recover(stores, lost)),
             group.create_task(_reloads(options, plane, status)),
             group.create_task(plane.access.run()),
+            group.create_task(plane.counter.run()),
         ]
         first = await plane.first_start.make()
         serving = group.create_task(plane.http.run_on(sockets))

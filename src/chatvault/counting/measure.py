@@ -87,14 +87,25 @@ def asked(kept: Kept) -> Sizes:
     )
 
 
-def measured(body: bytes) -> Sizes:
-    """The sizes of a request, by all of it. What is no JSON object is text."""
+class Texts(msgspec.Struct, frozen=True):
+    """What a request says, taken apart."""
+
+    texts: list[str]
+    schemas: list[str]
+    """As JSON."""
+    messages: int = 0
+    tools: int = 0
+    media: int = 0
+
+
+def texts_of(body: bytes) -> Texts | None:
+    """None for what is no JSON object."""
     try:
         values = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        values = None
+        return None
     if not isinstance(values, dict):
-        return Sizes(text=letters(body))
+        return None
     texts, media = _texts({name: values[name] for name in _TALK if name in values})
     schemas = [
         values[name] for name in _SCHEMAS if isinstance(values.get(name), dict | list) and values[name]
@@ -102,22 +113,49 @@ def measured(body: bytes) -> Sizes:
     for config in (values.get(name) for name in _CONFIGS):
         if isinstance(config, dict):
             schemas += [config[name] for name in _CONFIG_SCHEMAS if isinstance(config.get(name), dict)]
-    return Sizes(
-        text=letters("\n".join(texts).encode(errors="replace")),
-        schema=letters(msgspec.json.encode(schemas)[1:-1]) if schemas else Letters(),
+    return Texts(
+        texts=texts,
+        schemas=[msgspec.json.encode(schema).decode() for schema in schemas],
         messages=_messages(values),
         tools=_length(values.get("tools")) + _length(values.get("functions")),
         media=media,
     )
 
 
+def measured(body: bytes) -> Sizes:
+    """The sizes of a request, by all of it. What is no JSON object is text."""
+    found = texts_of(body)
+    if found is None:
+        return Sizes(text=letters(body))
+    return Sizes(
+        text=letters("\n".join(found.texts).encode(errors="replace")),
+        schema=letters(",".join(found.schemas).encode(errors="replace")),
+        messages=found.messages,
+        tools=found.tools,
+        media=found.media,
+    )
+
+
 def said(answer: bytes) -> Letters:
     """The sizes of a whole answer."""
+    return letters("\n".join(_whole_texts(answer) or ()).encode(errors="replace"))
+
+
+def said_texts(answer: bytes) -> list[str]:
+    """What an answer says, whole or as the events of a stream, in whatever dialect; those of a stream as one text."""
+    whole = _whole_texts(answer)
+    if whole is not None:
+        return whole
+    return [b"".join(map(_plain, _EVENT.findall(answer))).decode(errors="replace")]
+
+
+def _whole_texts(answer: bytes) -> list[str] | None:
+    """None for what is not one JSON object."""
     try:
         values = msgspec.json.decode(answer)
     except (msgspec.DecodeError, RecursionError):
-        return Letters()
-    return letters("\n".join(_spoken(values)).encode(errors="replace"))
+        return None
+    return list(_spoken(values)) if isinstance(values, dict) else None
 
 
 def said_in_events(events: int, size: int, sample: bytes) -> Letters:

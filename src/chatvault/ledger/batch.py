@@ -3,7 +3,7 @@ reach."""
 
 import msgspec
 
-from chatvault.audit.lines import Closed, Priced, Refused
+from chatvault.audit.lines import Closed, Counted, Priced, Refused
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -37,3 +37,5 @@ class Batch(msgspec.Struct, frozen=True):
     positions: list[Position]
     lines: int
     bytes: int
+    counts: list[tuple[str, Counted]] = []
+    """With the chain each lies in. The call it is of may have come before, or be yet to come."""

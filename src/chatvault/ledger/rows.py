@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.audit.lines import Closed, Priced, Refused
+from chatvault.audit.lines import Closed, Counted, Priced, Refused
 from chatvault.core.usage import Usage
 from chatvault.ledger.batch import Entry
 
@@ -33,6 +33,15 @@ def price_values(line: Priced) -> Row:
         _json(line.tiers).decode(),
         line.at,
     )
+
+
+def count_values(chain: str, line: Counted) -> Row:
+    """A row of `counts`, its values in the order of the columns."""
+    cost, source = line.cost, line.cost_source
+    if cost is not None and cost > _MOST:
+        cost, source = None, "unknown"
+    tokens = _tokens(line.usage)
+    return (line.id, tokens[0], tokens[3], cost, source, line.tokenizer, chain, line.seq)
 
 
 def _closed(entry: Entry, line: Closed) -> Row:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """All revisions of the migrations, oldest first. The last is what `metadata` describes."""
 
 metadata = MetaData()
@@ -68,6 +68,19 @@ positions = Table(
     Column("offset", BigInteger, nullable=False),  # bytes of the segment, uncompressed, that are applied
     Column("seq", BigInteger, nullable=False),  # of the last line applied
     Column("digest", Text, nullable=False),  # of the last line applied
+)
+
+counts = Table(  # what tokenizers counted afterwards: it holds in `usage_logs` over an estimate
+    "counts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cost", BigInteger),
+    Column("cost_source", Text, nullable=False),
+    Column("tokenizer", Text, nullable=False),
+    Column("chain", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
 )
 
 prices = Table(

@@ -18,11 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql import text
 
+from chatvault.audit.lines import Closed
 from chatvault.ledger import rows
 from chatvault.ledger.batch import Batch, Position
 from chatvault.ledger.faults import translated
 from chatvault.ledger.place import LedgerPlace
-from chatvault.ledger.schema import positions, prices, usage_logs
+from chatvault.ledger.schema import counts, positions, prices, usage_logs
 from chatvault.ledger.upgrade import prepare
 
 _Identity = tuple[int, int] | None
@@ -65,6 +66,25 @@ def _price_insert() -> Insert:
     )
 
 
+def _count_insert() -> Insert:
+    """A call is counted once; of two counts (of two folders put together) the first in order of chains holds."""
+    statement = insert(counts)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={column.name: new[column.name] for column in counts.columns if not column.primary_key},
+        where=text("(excluded.chain, excluded.seq) < (counts.chain, counts.seq)"),
+    )
+
+
+_COUNT: Final = """\
+UPDATE usage_logs SET usage_source = 'counted', input_tokens = counts.input_tokens,
+    output_tokens = counts.output_tokens, cost = counts.cost, cost_source = counts.cost_source
+FROM counts
+WHERE counts.id = usage_logs.id AND usage_logs.id = ? AND usage_logs.usage_source IN ('estimated', 'counted')"""
+"""A call and its count come in whatever order the chains are read: whichever is last joins them."""
+
+
 def _position_insert() -> Insert:
     statement = insert(positions)
     new = statement.excluded
@@ -89,9 +109,9 @@ class Ledger:
         self._identity = identity, _identity(self._wal)
         # The statements are compiled once and get plain tuples: measured, that halves the time of a row
         # beside `connection.execute(statement, dicts)`.
-        self._usage, self._price, self._position = (
+        self._usage, self._price, self._position, self._count = (
             str(statement.compile(dialect=engine.dialect))
-            for statement in (_usage_insert(), _price_insert(), _position_insert())
+            for statement in (_usage_insert(), _price_insert(), _position_insert(), _count_insert())
         )
 
     @classmethod
@@ -129,6 +149,10 @@ class Ledger:
                     run(self._usage, [rows.values(entry) for entry in batch.entries])
                 if batch.prices:
                     run(self._price, [rows.price_values(line) for line in batch.prices])
+                if batch.counts:
+                    run(self._count, [rows.count_values(chain, line) for chain, line in batch.counts])
+                if doubtful := _doubtful(batch):
+                    run(_COUNT, doubtful)
                 if batch.positions:
                     run(
                         self._position,
@@ -158,6 +182,16 @@ class Ledger:
         except SQLAlchemyError:
             self._connection.invalidate()
         self._engine.dispose()
+
+
+def _doubtful(batch: Batch) -> list[tuple[str]]:
+    """The calls of a batch that a count may be of."""
+    estimated = [
+        (entry.line.id,)
+        for entry in batch.entries
+        if isinstance(entry.line, Closed) and entry.line.usage_source == "estimated"
+    ]
+    return [*estimated, *((line.id,) for _, line in batch.counts)]
 
 
 def _identity(path: Path) -> _Identity:

@@ -9,12 +9,13 @@ from typing import Final
 import msgspec
 
 from chatvault.audit.frame import TAIL
-from chatvault.audit.lines import FORMAT, ChainStarted, Closed, Priced, Refused, Sealed
+from chatvault.audit.lines import FORMAT, ChainStarted, Closed, Counted, Priced, Refused, Sealed
 
-Known = Closed | Refused | Priced | Sealed | ChainStarted
+Known = Closed | Counted | Refused | Priced | Sealed | ChainStarted
 
 _DECODE: Final[dict[bytes, Callable[[bytes], Known]]] = {
     b"closed": msgspec.json.Decoder(Closed).decode,
+    b"counted": msgspec.json.Decoder(Counted).decode,
     b"refused": msgspec.json.Decoder(Refused).decode,
     b"price": msgspec.json.Decoder(Priced).decode,
     b"sealed": msgspec.json.Decoder(Sealed).decode,

@@ -91,7 +91,9 @@ class Journal:
         if self._new_names:
             sync_folder(self._folder)
             self._new_names = False
-        return Batch(found.entries, found.prices, [tail.position for tail in moved], found.lines, size)
+        return Batch(
+            found.entries, found.prices, [tail.position for tail in moved], found.lines, size, found.counts
+        )
 
     def lag(self) -> Lag:
         """What is on disk and not read yet; broken chains are left out. Raises OSError."""

@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
-from chatvault.audit.lines import ChainStarted, Closed, Priced, Private, Refused, Sealed
+from chatvault.audit.lines import Closed, Counted, Priced, Private, Refused, Sealed
 from chatvault.audit.reader import read_private
 from chatvault.audit.segments import Segment, segment_path
 from chatvault.ledger.batch import Entry, Position
 from chatvault.ledger.state import BrokenChain
-from chatvault.recorder.check import Damage, begins, check, time_of
+from chatvault.recorder.check import Damage, Known, begins, check, time_of
 from chatvault.recorder.source import Source, open_source
 
 Stubs = Mapping[tuple[str, int], Sealed]
@@ -44,6 +44,7 @@ class Found(msgspec.Struct):
 
     entries: list[Entry] = []
     prices: list[Priced] = []
+    counts: list[tuple[str, Counted]] = []
     stubs: list[Sealed] = []
     lines: int = 0
 
@@ -200,7 +201,7 @@ class Tail:
             self._unsynced = self._unsynced or seq > self._seq
             self._seq, self._digest, self._offset = seq, digest, offset
 
-    def _take(self, line: Closed | Refused | Priced | Sealed | ChainStarted, found: Found) -> None:
+    def _take(self, line: Known, found: Found) -> None:
         if isinstance(line, (Closed, Refused)):
             entry = (
                 Entry(self.chain, line) if line.private is None else self._with_private(line, line.private)
@@ -208,6 +209,8 @@ class Tail:
             found.entries.append(entry)
         elif isinstance(line, Priced):
             found.prices.append(line)
+        elif isinstance(line, Counted):
+            found.counts.append((self.chain, line))
         elif isinstance(line, Sealed):
             if line.deleted:
                 found.stubs.append(line)
