@@ -69,11 +69,11 @@ def test_an_unknown_cost_is_never_counted_as_nothing(
     run: Run, gateway: OwnGateway, calls: list[dict[str, object]]
 ) -> None:
     assert "Not in these costs" not in run("--model", "fake/echo").stdout
-    row = recorded(gateway, call(gateway, gateway.token("usage")["token"], "fake/no-usage")[1])
+    row = recorded(gateway, call(gateway, gateway.token("usage")["token"], "fake/fail-501")[1])
     assert row["cost"] is None
-    said = run("--model", "fake/no-usage").stdout
+    said = run("--model", "fake/fail-501").stdout
     assert (
-        next(line for line in said.splitlines() if line.startswith("fake/no-usage")).split()[-1] == "unknown"
+        next(line for line in said.splitlines() if line.startswith("fake/fail-501")).split()[-1] == "unknown"
     )
     assert "Not in these costs: 1 call whose cost is unknown" in said
 
