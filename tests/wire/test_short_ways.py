@@ -119,11 +119,15 @@ def test_a_whole_chat_answer() -> None:
 
 def test_chunks_of_a_chat_answer() -> None:
     begins: Values = {**_AROUND, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+    thinks: Values = {"choices": [{"index": 0, "delta": {"content": None, "reasoning_content": "Hm"}}]}
+    proven = {"type": "reasoning.text", "text": "Hm", "index": 0, "format": "anthropic-claude-v1"}
+    details: Values = {"choices": [{"index": 0, "delta": {"reasoning_details": [proven]}}]}
     more: Values = {"choices": [{"index": 0, "delta": {"content": " more"}}]}
-    for value in _chat("delta", None):
+    told = [[begins, value, thinks, more] for value in _chat("delta", None)]
+    for values in (*told, [begins, details, thinks, more, thinks]):
         short, long = CHAT.stream_reader(), AnswerReader(whole=False)
-        for each in (begins, value, more):
-            assert short.feed(b"data: " + encode(each) + b"\n\n") == long.feed(each), value
+        for value in values:
+            assert short.feed(b"data: " + encode(value) + b"\n\n") == long.feed(value), values
         assert short.end() == long.end(whole=False)
 
 

@@ -82,11 +82,13 @@ class ChoiceReader:
             self._others(message, events, told)
         return events
 
-    def more(self, text: str) -> list[AnyEvent] | None:
-        """What `feed` gives for a piece with a text and nothing else; None where it has to have a closer look."""
-        if self._held:
+    def more(self, text: str | None, thought: str | None) -> list[AnyEvent] | None:
+        """What `feed` gives for a piece with these and nothing else; None where it has to have a closer look."""
+        if self._held or (thought and self._detail):
             return None
         events: list[AnyEvent] = []
+        if thought:
+            self._thought(thought, events)
         if text:
             self._tell("text", text, events)
         return events

@@ -11,15 +11,15 @@ from chatvault.wire.openai.usage import UsageShape, normalise
 
 
 class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Members that say nothing may stand beside the text."""
+    """A text, a thought, or both. Members that say nothing may stand beside them."""
 
-    content: str
+    content: str | None = None
     role: str | None = None
     refusal: None = None
     tool_calls: None = None
     function_call: None = None
-    reasoning: None = None
-    reasoning_content: None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
 
 
 class _PlainChoice(msgspec.Struct, gc=False):

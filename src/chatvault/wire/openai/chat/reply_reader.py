@@ -66,7 +66,12 @@ class AnswerReader:
             return None
         choice = chunk.choices[0]
         reader = self._choices.get(choice.index)
-        return reader.more(choice.delta.content) if reader is not None else None
+        delta = choice.delta
+        return (
+            reader.more(delta.content, delta.reasoning_content or delta.reasoning)
+            if reader is not None
+            else None
+        )
 
     def end(self, *, whole: bool) -> list[AnyEvent]:
         """`whole`: the answer said so. Else it is, if all its choices gave a reason."""
@@ -218,7 +223,7 @@ class ChatStreamReader:
 
     def _read(self, whole: bytes) -> list[AnyEvent]:
         if whole.find(b"\n") == len(whole) - 2 and whole.startswith(b'data: {"') and not self._done:
-            told = self._reader.plain(whole[6:-2]) if b'"content":"' in whole else None
+            told = self._reader.plain(whole[6:-2]) if b'"tool_calls":[' not in whole else None
             if told is not None:
                 return told
         found: list[AnyEvent] = []
