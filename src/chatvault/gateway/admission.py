@@ -13,6 +13,7 @@ from chatvault.counting.families import family_of
 from chatvault.counting.measure import measured
 from chatvault.gateway.count_translation import CountTranslation, other_counter, translate_count, unwrapped
 from chatvault.gateway.embedding_translation import EmbeddingTranslation, translate_embedding
+from chatvault.gateway.references import points_elsewhere, runs_tools
 from chatvault.gateway.reshaping import reshape, reshaped, version_said
 from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech
@@ -34,10 +35,6 @@ https://docs.anthropic.com/en/docs/build-with-claude/token-counting, https://ai.
 _NEEDS_MODEL: Final = frozenset(("completions", *COUNTS))
 """Endpoints beside conversations that work with a model only."""
 _TOKEN_PRICED: Final = frozenset((*_NEEDS_MODEL, "other"))
-_REFERENCES: Final = (b"image_url", b"file_", b"web_search")
-"""What in a body points at input that is not in its bytes; one search each, since bodies may be large."""
-_REFERRING: Final = ("previous_response_id", "conversation", "prompt")
-"""Top-level fields of `responses` that do the same."""
 _NO_METADATA: Final[dict[str, object]] = {}
 
 
@@ -362,10 +359,9 @@ def _reserved(
         return 0
     if price is None or not (endpoint.conversation or endpoint.embedding or endpoint.name in _TOKEN_PRICED):
         return None
-    image, file, search = _REFERENCES
-    outside = image in body or file in body or search in body
-    if endpoint.name == "responses" and not outside:
-        outside = not request.fields.values.keys().isdisjoint(_REFERRING)
+    if runs_tools(request):
+        return None
+    outside = points_elsewhere(endpoint.dialect, request, body)
     most = 0 if endpoint.embedding else request.max_output()
     choices = request.choices() if most is None else 1
     return upper_bound(price, None if outside else len(body), most, choices=choices)

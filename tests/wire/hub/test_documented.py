@@ -87,7 +87,11 @@ MEANT: Final[tuple[tuple[str, str, str], ...]] = (
     ("anthropic.messages", r"thinking\.display", '"(summarized|omitted)"'),
     # Bookkeeping of items that are stored; nothing is, here.
     ("openai.responses", r"input\[0\]\.(id|status)", ".*"),
-    ("openai.responses", r"include", r'\["(reasoning\.encrypted_content)"\]'),
+    (
+        "openai.responses",
+        r"include",
+        r'\["(reasoning\.encrypted_content|web_search_call\.action\.sources)"\]',
+    ),
     # Gemini and Ollama hold every answer to its schema.
     ("openai.responses", r"text\.format\.strict", "true"),
     # Anthropic's thoughts are shown unless that is told otherwise.

@@ -264,7 +264,7 @@ def test_tools_and_forms_of_other_dialects() -> None:
     assert written["text"] == {
         "format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}}
     }
-    assert written["include"] == ["message.output_text.logprobs"]
+    assert written["include"] == ["message.output_text.logprobs", "web_search_call.action.sources"]
     assert dropped == ("tools[0].x", "tools[0].cache_control", "tools[1].max_uses", "tools[3]")
 
 

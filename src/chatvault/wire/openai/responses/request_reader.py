@@ -18,6 +18,7 @@ _MEANT: Final = {"store": False, "background": False, "truncation": "disabled"}
 """Fields that ask for what is done anyway by whoever keeps no state."""
 SEALED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
+SOURCES: Final = "web_search_call.action.sources"
 
 
 def read_request(body: bytes, model: str | None, stream: bool | None) -> Conversation:
@@ -143,6 +144,6 @@ def _output(value: Values) -> Output | None:
 def _include(rest: Values, said: dict[str, msgspec.Raw]) -> bool | None:
     """Whether log probabilities are wanted. Sealed thoughts always are told."""
     value = list_of(rest.get("include"))
-    if "include" in rest and all(each in (SEALED, LOGPROBS) for each in value):
+    if "include" in rest and all(each in (SEALED, LOGPROBS, SOURCES) for each in value):
         said["include"] = raw(rest.pop("include"))
     return True if LOGPROBS in value else None

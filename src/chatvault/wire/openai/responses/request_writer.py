@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.wire.hub.conversation import Conversation, Message, Output, Reasoning, Tool
+from chatvault.wire.hub.conversation import Conversation, Message, Output, Reasoning, ServerTool, Tool
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.parts import Text
@@ -15,7 +15,7 @@ from chatvault.wire.json_value import Values, encode, object_of, put
 from chatvault.wire.openai.chat.request_writer import SHARED
 from chatvault.wire.openai.responses.items_writer import ItemsWriter
 from chatvault.wire.openai.responses.proofs import ORIGIN
-from chatvault.wire.openai.responses.request_reader import LOGPROBS, SEALED
+from chatvault.wire.openai.responses.request_reader import LOGPROBS, SEALED, SOURCES
 from chatvault.wire.openai.responses.tools import write_choice, write_tools
 from chatvault.wire.openai.retold import tier_of
 
@@ -152,5 +152,7 @@ def _stateless(conversation: Conversation, out: Values) -> None:
     include = [LOGPROBS] if conversation.logprobs else []
     if _REASONS.search(conversation.model) or "reasoning" in out:
         include.append(SEALED)
+    if any(tool.kind == "web_search" for tool in conversation.tools if isinstance(tool, ServerTool)):
+        include.append(SOURCES)  # what was found, which other dialects always tell
     if include:
         out["include"] = include
