@@ -23,7 +23,7 @@ def test_quickly() -> None:
         words, env=environ_without_providers(), capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 45  # ten seconds, beside other work
     report = json.loads(done.stdout)
     assert not report["lagged"]
     for case in ("whole", "stream"):

@@ -55,7 +55,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def quick(cls) -> Self:
-        return cls(seconds=0.4, rounds=1, connections=16, calls=1_000, alone=0.15, nginx=False)
+        return cls(seconds=0.25, rounds=1, connections=16, calls=1_000, alone=0.1, nginx=False)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
