@@ -282,6 +282,19 @@ def test_a_client_of_ollama_sees_the_text_alone(answering: str) -> None:
     assert set(whole("ollama.chat", read(answering))["message"]) == {"role", "content"}
 
 
+def test_a_page_that_the_client_named_is_cited_and_was_no_search() -> None:
+    """Gemini tells of what it fetched in the same place."""
+    candidate = ANSWERS["gemini.generate"]["candidates"][0]
+    grounding = {**candidate["groundingMetadata"], "webSearchQueries": []}
+    answer = {**ANSWERS["gemini.generate"], "candidates": [{**candidate, "groundingMetadata": grounding}]}
+    events = GEMINI.read_reply(json.dumps(answer).encode())
+    output = whole("openai.responses", events)["output"]
+    assert [item["type"] for item in output] == ["message"]
+    assert output[0]["content"][0]["annotations"][0]["url"] == "https://a"
+    content = whole("anthropic.messages", events)["content"]
+    assert [block["type"] for block in content] == ["text"]
+
+
 def test_a_turn_that_is_sent_back_tells_of_the_search_again() -> None:
     """Anthropic's search, as a client of Anthropic's sends it, to a provider of responses; and the other way round."""
     blocks = ANSWERS["anthropic.messages"]["content"]

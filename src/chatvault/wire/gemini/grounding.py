@@ -16,12 +16,12 @@ _KINDS: Final = ("web", "retrievedContext", "maps")
 
 
 def read_search(grounding: Values, id: str) -> Search | None:
-    """None where the web was not searched."""
+    """None where the web was not searched: pages that the client named, and its files, are cited too."""
     fields = camel(grounding)
     queries = strings(fields.get("webSearchQueries")) or ()
     found = [_source(each) for each in _chunks(fields)]
     sources = tuple(each for each in found if each is not None)
-    if not queries and not sources:
+    if not queries:
         return None
     return Search(id=id, queries=queries, sources=sources, asks=True, found=True)
 
