@@ -14,6 +14,9 @@ from chatvault.control.access_tokens import AccessTokens
 from chatvault.core.clock import now_us
 from chatvault.core.errors import OperatorError
 from chatvault.feed.messages import Access, Configure, Welcome
+from chatvault.ledger.place import ledger_place
+from chatvault.ledger.state import RecorderState, write_state
+from chatvault.ledger.store import Ledger
 from chatvault.providers.google_account import GoogleAccount
 from tests.control.plane import open_plane
 from tests.control.worker import connected
@@ -154,6 +157,11 @@ async def test_a_reload_hands_the_accounts_over_once_it_is_taken(tmp_path: Path)
 
 
 async def test_health_says_how_tokens_are_and_shows_none(tmp_path: Path) -> None:
+    def prepare() -> None:
+        Ledger.open(ledger_place(tmp_path)).close()
+        write_state(tmp_path, RecorderState(at=now_us(), bytes_behind=0, lines_behind=0, seconds_behind=0.0))
+
+    await asyncio.to_thread(prepare)
     async with open_plane(tmp_path) as plane:
         office = Office()
         plane.access._exchange = office.exchange
@@ -165,9 +173,10 @@ async def test_health_says_how_tokens_are_and_shows_none(tmp_path: Path) -> None
         running.cancel()
         state = answer.json()["access_tokens"]["vertex"]
         assert state["fault"] is None
+        assert answer.json()["status"] == "ok"
         assert state["expires_at"] > state["got_at"]
         assert "token-1" not in answer.text
         plane.access.states()["vertex"].fault = "The token endpoint is down."
         details = (await plane.http.get("/health/details")).json()
-    assert "No new access token for the provider vertex: The token endpoint is down." in details["problems"]
+    assert details["problems"] == ["No new access token for the provider vertex: The token endpoint is down."]
     assert details["status"] == "degraded"

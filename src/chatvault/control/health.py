@@ -54,6 +54,7 @@ class Health:
             "vault": await _state(parts.vault, problems),
             "ledger": await _state(parts.queries.positions, problems),
         }
+        access = self._access(problems)
         return {
             "status": "degraded" if problems else "ok",
             "problems": problems,
@@ -64,7 +65,7 @@ class Health:
             "journal": journal,
             "recorder": recorder,
             "databases": databases,
-            "access_tokens": self._access(problems),
+            "access_tokens": access,
         }
 
     def _access(self, problems: list[str]) -> dict[str, object]:
