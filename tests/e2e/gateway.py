@@ -81,14 +81,14 @@ class Gateway:
                 preexec_fn=preexec,
             )
 
-    async def start(self, *, preexec: Callable[[], None] | None = None) -> None:
+    async def start(self, *, preexec: Callable[[], None] | None = None, within: float = READY_WITHIN) -> None:
         """Start, wait until it says that it serves, and learn the first tokens."""
         began = time.monotonic()
         seen = len(self.said("out"))
         await self.spawn(preexec=preexec)
         assert self._process is not None
         while (found := _READY.search(self.said("out")[seen:])) is None:
-            if self._process.returncode is not None or time.monotonic() - began > READY_WITHIN:
+            if self._process.returncode is not None or time.monotonic() - began > within:
                 raise AssertionError(
                     f"it did not start ({self._process.returncode}):\n{self.said('err')[-4000:]}"
                 )

@@ -141,7 +141,7 @@ async def test_the_real_one(provider: FakeProvider, tmp_path: Path) -> None:
     config = with_tail(provider, OPENAI_API_KEY=KEY, OPENAI_API_BASE=provider.base_url)
     gateway = await started(tmp_path, config, None)
     try:
-        await gateway.start()
+        await gateway.start(within=60)  # it takes long to import
         status, whole = await ask(gateway, "tail/openai/echo")
         assert (status, whole["model"]) == (200, "echo")
         stream = await Stream.begin(gateway, "tail/openai/echo")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ class Client:
             await self.leave.wait()
             return {"type": "http.disconnect"}
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 self.status, self.headers = message["status"], dict(message["headers"])
             else:
@@ -191,7 +192,7 @@ async def test_a_client_that_leaves_before_its_body_is_there_asks_nothing(
     async def gone() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         raise AssertionError(message)
 
     await client.app({"type": "http", "method": "POST", "path": CHAT}, gone, send)

@@ -12,9 +12,9 @@ from chatvault.control.edge import App
 
 
 class HttpServer(uvicorn.Server):
-    """`run_on` serves until `stop`; `ready` is set once it listens."""
+    """`run_on` serves until `stop`; `ready` is set once it listens. `keep_alive`: seconds a connection may idle."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, keep_alive: int = 30) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         super().__init__(
             uvicorn.Config(
@@ -27,7 +27,7 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=30,
+                timeout_keep_alive=keep_alive,
                 timeout_graceful_shutdown=3,
             )
         )

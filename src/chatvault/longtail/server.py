@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from chatvault.longtail.failures import Failure
 from chatvault.longtail.library import Library
 from chatvault.longtail.request import CHAT, EMBEDDINGS, Refused, read
 
-Message = dict[str, Any]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -65,7 +65,7 @@ class Application:
             failure = self._failure(error)
             await _whole(send, failure.status, failure.body(), failure.retry_after)
 
-    async def _stream(self, request: Message, send: Send) -> None:
+    async def _stream(self, request: dict[str, Any], send: Send) -> None:
         """The head waits for the first chunk, so that until then an error has a status. Then an error is an event, and
         no `[DONE]` follows it."""
         chunks = await self._library.chat_stream({**request, "stream_options": {"include_usage": True}})
@@ -95,7 +95,7 @@ class Application:
         return Failure(500, "upstream_error", "LiteLLM failed; the gateway's log says how.", "litellm_failed")
 
 
-async def _close(chunks: AsyncIterator[Message]) -> None:
+async def _close(chunks: AsyncIterator[dict[str, Any]]) -> None:
     close = getattr(chunks, "aclose", None)
     if close is not None:
         with suppress(Exception):
