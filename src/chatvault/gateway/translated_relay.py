@@ -36,6 +36,7 @@ _MOST_HELD: Final = 64 << 20
 _PATIENCE: Final = 0.25
 """Seconds a provider may take to end the connection's answer behind the event that ended the stream."""
 _JSON: Final = (b"content-type", b"application/json")
+_EMPTY: Final = "the answer is empty, without a reason to stop"
 _FRAME: Final = b'{"text":'
 _FRAMED: Final = len(_FRAME) + len('""}')
 _REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-control"))
@@ -44,11 +45,13 @@ _REPLACED: Final = frozenset((b"content-type", b"content-encoding", b"cache-cont
 class Told:
     """What a translation has told so far; the `Tap` of a translated stream, for the record and for estimates."""
 
-    __slots__ = ("done", "ended", "events", "facts", "plain", "plain_size", "text")
+    __slots__ = ("done", "ended", "events", "facts", "plain", "plain_size", "said", "text")
 
     def __init__(self) -> None:
         self.facts = Facts()
         self.done = self.ended = False
+        self.said = False
+        """A part of an answer has begun, or the provider gave a reason to stop."""
         self.events = self.plain = self.plain_size = 0
         self.text = ""
         """The latest text."""
@@ -67,7 +70,9 @@ class Told:
                 self.plain += 1
                 self.plain_size += _FRAMED + len(event.text)
                 self.text = event.text
-            elif type(event) is not PartBegun and type(event) is not PartEnded:
+            elif type(event) is PartBegun:
+                self.said = True
+            elif type(event) is not PartEnded:
                 failed = failed or self._other(event)
         return failed
 
@@ -80,12 +85,18 @@ class Told:
         elif type(event) is Finished:
             facts.finish = event.said or event.reason
             self.ended = True
+            self.said = self.said or event.said is not None
         elif type(event) is Ended:
             self.done = True
         elif type(event) is Failed:
             facts.error = event.message
             return event
         return None
+
+    @property
+    def empty(self) -> bool:
+        """It is over, and there was neither a part nor a reason to stop: no model answers so."""
+        return self.done and not self.said
 
     def scan(self, whole: bytes) -> bytes:
         return whole
@@ -149,6 +160,9 @@ class TranslatedRelay:
         failed = told.learn(events)
         if failed is not None:
             self._failed(failed, events[: events.index(failed)])
+            return
+        if told.empty:
+            self._not_its_dialect(_EMPTY)
             return
         assert writer is not None
         out = writer.feed(events)
@@ -249,6 +263,9 @@ class TranslatedRelay:
             call.outcome.answer = body
         if not self._told.done:
             self._finish()
+            return
+        if self._told.empty:
+            self._not_its_dialect(f"{_EMPTY}; it began: {body[:200].decode(errors='replace')}")
             return
         said = translation.asked.write_reply(
             events, model=translation.public, conversation=translation.conversation

@@ -103,7 +103,9 @@ def read_facts(body: bytes) -> Facts:
     facts = Facts()
     if body.lstrip()[:1] == b"[":
         value = decode(body)
-        for each in value if isinstance(value, list) else ():
+        if not isinstance(value, list) or not value:
+            raise ValueError("not a list of JSON objects")
+        for each in value:
             learn(facts, chunk_of(each))
     else:
         learn(facts, read_chunk(body))

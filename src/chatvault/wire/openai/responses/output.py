@@ -80,7 +80,7 @@ class OutputReader:
             self._argue(self._call(found), text_of(value.get("delta")), found)
         elif kind == "response.output_item.added":
             self._item = object_of(value.get("item")) or self._item
-            if self._item.get("type") in CALLS and self._item.get("name"):
+            if text_of(self._item.get("type")) in CALLS and self._item.get("name"):
                 self._call(found)
         elif kind in ("response.content_part.added", "response.reasoning_summary_part.added"):
             self._text(text_of(object_of(value.get("part")).get("type")), value, found)
