@@ -265,4 +265,4 @@ async def test_a_provider_that_does_not_know_the_option_is_not_sent_it(tmp_path:
         assert heard.events[-1] == "[DONE]"
         assert b"stream_options" not in last(gate).body
     record = (await only(gate)).only()
-    assert (record.state, record.usage_source, record.cost) == ("completed", "estimated", None)  # it has no price
+    assert (record.state, record.usage_source, record.cost) == ("completed", "estimated", None)
