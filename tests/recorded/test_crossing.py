@@ -72,7 +72,7 @@ ALL: Final[dict[tuple[str, str], tuple[int, ...]]] = {
     ("openai.responses", "openai.chat"): (517, 1, 41, 0, 5, 0),
     ("openai.responses", "anthropic.messages"): (513, 5, 41, 0, 5, 0),
     ("openai.responses", "gemini.generate"): (517, 1, 41, 0, 5, 0),
-    ("openai.responses", "ollama.chat"): (513, 5, 41, 0, 5, 0),
+    ("openai.responses", "ollama.chat"): (518, 0, 41, 0, 5, 0),
     ("anthropic.messages", "openai.chat"): (585, 0, 42, 0, 2, 0),
     ("anthropic.messages", "openai.responses"): (585, 0, 42, 0, 2, 0),
     ("anthropic.messages", "gemini.generate"): (585, 0, 42, 0, 2, 0),
