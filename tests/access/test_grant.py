@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatvault.access.grant import Grant
+from chatvault.access.grant import Bounds, Grant
 from chatvault.gateway.routes import ENDPOINTS
 
 
@@ -74,3 +74,27 @@ def test_a_grant_withers() -> None:
     assert not Grant(token="tok_1", project="default").expired(1 << 62)
     withering = Grant(token="tok_1", project="default", expires_at=1000)
     assert [withering.expired(at) for at in (999, 1000, 1001)] == [False, True, True]
+
+
+def test_a_token_is_held_to_the_bounds_of_those_it_was_minted_by() -> None:
+    grant = Grant(
+        token="tok_2",
+        project="p",
+        models=("gpt-*",),
+        within=(Bounds(models=("*-mini",), endpoints=("chat.*",)), Bounds()),
+    )
+    assert grant.allows_model("gpt-4o-mini")
+    assert not grant.allows_model("gpt-4o")
+    assert not grant.allows_model("o3-mini")
+    assert grant.allows_endpoint("chat.completions")
+    assert not grant.allows_endpoint("embeddings")
+
+
+def test_account_wide_endpoints_must_be_named_by_parent_and_child() -> None:
+    named = ("account.files",)
+    assert Grant(token="t", project="p", endpoints=named, within=(Bounds(endpoints=named),)).allows_endpoint(
+        "account.files"
+    )
+    assert not Grant(token="t", project="p", endpoints=named, within=(Bounds(),)).allows_endpoint(
+        "account.files"
+    )

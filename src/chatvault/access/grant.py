@@ -4,14 +4,27 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from chatvault.access.budget import Budget
+from chatvault.access.limits import Limited
+
 ACCOUNT = "account"
 """The endpoint class of objects that belong to the provider's whole account; no token reaches it unless it is
 named."""
 
 
+class Bounds(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a token is held to; as in `Grant`."""
+
+    models: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+
+
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a token may do. `token` is its public id. Times are microseconds since the epoch; None means
     without end.
+
+    A token that was minted by another is held to its own bounds and to those of all `within` which it was made.
 
     `models` are shell patterns over public model names, `endpoints` patterns over endpoint names (see
     docs/api.md); None means all, but for the endpoint class `account`, which must be named.
@@ -24,19 +37,39 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int | None = None
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    """Addresses and networks its clients must come from."""
+    within: tuple[Bounds, ...] = ()
+    idle: int | None = None
+    """Microseconds without a call after which it has expired."""
+    used_at: int | None = None
+    """Its last call, as far as control knows."""
+    limits: tuple[Limited, ...] = ()
+    """All that count its calls: its own, its parents', its user's, its project's."""
+    budgets: tuple[Budget, ...] = ()
+    """All that may have to pay for its calls; those of the scope `model` only for models of their pattern."""
 
     def expired(self, now_us: int) -> bool:
         return self.expires_at is not None and now_us >= self.expires_at
 
     def allows_model(self, model: str) -> bool:
-        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+        return _matches(model, self.models) and all(_matches(model, outer.models) for outer in self.within)
 
     def allows_endpoint(self, endpoint: str) -> bool:
         """`endpoint` is an endpoint's name, such as `chat.completions`; account-wide ones begin with
         `account.`."""
-        patterns = self.endpoints
-        if endpoint.startswith(ACCOUNT):
-            return patterns is not None and any(
-                p.startswith(ACCOUNT) and fnmatchcase(endpoint, p) for p in patterns
-            )
-        return patterns is None or any(fnmatchcase(endpoint, pattern) for pattern in patterns)
+        return _reaches(endpoint, self.endpoints) and all(
+            _reaches(endpoint, outer.endpoints) for outer in self.within
+        )
+
+
+def _matches(name: str, patterns: tuple[str, ...] | None) -> bool:
+    return patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _reaches(endpoint: str, patterns: tuple[str, ...] | None) -> bool:
+    if endpoint.startswith(ACCOUNT):
+        return patterns is not None and any(
+            p.startswith(ACCOUNT) and fnmatchcase(endpoint, p) for p in patterns
+        )
+    return _matches(endpoint, patterns)
