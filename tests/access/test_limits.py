@@ -9,9 +9,9 @@ from chatvault.access.limits import Limits, Rule
 def test_limits_name_the_windows_they_ask_for() -> None:
     limits = Limits(requests_per_hour=1000, tokens_per_day=5, requests_per_minute=0, concurrent=2)
     assert limits.rules() == (
-        Rule("requests", "minute", 60, 0),
-        Rule("requests", "hour", 3600, 1000),
-        Rule("tokens", "day", 86_400, 5),
+        Rule("requests_per_minute", "requests", 60, 0),
+        Rule("requests_per_hour", "requests", 3600, 1000),
+        Rule("tokens_per_day", "tokens", 86_400, 5),
     )
     assert Limits(concurrent=1).rules() == ()
 

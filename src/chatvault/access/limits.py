@@ -13,10 +13,10 @@ SPANS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
 class Rule(msgspec.Struct, frozen=True, gc=False):
-    """At most `most` units within any `seconds`."""
+    """At most `most` units within any `seconds`. `limit` is the rule's name in `Limits`."""
 
+    limit: str
     unit: Unit
-    span: str
     seconds: int
     most: int
 
@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     def rules(self) -> tuple[Rule, ...]:
         """The windows that these limits ask for."""
         return tuple(
-            Rule(unit, span, seconds, most)
+            Rule(f"{unit}_per_{span}", unit, seconds, most)
             for unit in _UNITS
             for span, seconds in SPANS.items()
             if (most := getattr(self, f"{unit}_per_{span}")) is not None

@@ -1,0 +1,221 @@
+"""Rate limits as one worker holds them: may this call go on, by all limits that count it, and what is left of them.
+
+A decision takes from all meters or from none. Tokens of the model are reserved by an estimate and settled with what
+was really used. Where several workers share the work, each holds an even share of every limit, rounded up: all of them
+together let through at most one more per worker than the limit says.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chatvault.access.limits import Limited, Limits, Rule, Scope, Unit
+from chatvault.access.window import Window
+
+MICRO: Final = 1_000_000
+_ADDRESSES: Final = 20_000
+"""Meters of addresses that are kept; beyond them the longest unused is forgotten."""
+
+
+class Exceeded(msgspec.Struct, frozen=True, gc=False):
+    """The limit that a call would pass. `retry_after` is in seconds; None: this call can never go, it is larger than
+    the limit, or it waits for others to end."""
+
+    scope: Scope
+    subject: str
+    limit: str
+    """As in `Limits`: `requests_per_hour`, `concurrent`, ..."""
+    most: int
+    used: int
+    retry_after: float | None
+
+
+class Standing(NamedTuple):
+    """What the tightest window of a unit has left; `reset` is seconds until all of it is free again."""
+
+    most: int
+    left: int
+    reset: float
+
+
+class Gauge:
+    """One window, and how much of it is this worker's."""
+
+    __slots__ = ("most", "rule", "window")
+
+    def __init__(self, rule: Rule, workers: int, window: Window | None = None) -> None:
+        self.rule = rule
+        self.most = -(-rule.most // workers)
+        self.window = window or Window(rule.seconds * MICRO)
+
+
+class Meter:
+    """What one set of limits has counted."""
+
+    __slots__ = ("concurrent", "gauges", "limited", "requests", "running", "shadow", "tokens")
+
+    def __init__(self, limited: Limited, workers: int) -> None:
+        self.running = 0
+        self.gauges: tuple[Gauge, ...] = ()
+        self.change(limited, workers)
+
+    def change(self, limited: Limited, workers: int) -> None:
+        """Hold these limits from now on; what was counted still counts."""
+        limits = limited.limits
+        counted = {gauge.rule.limit: gauge.window for gauge in self.gauges}
+        self.limited = limited
+        self.shadow = limits.shadow
+        self.gauges = tuple(Gauge(rule, workers, counted.get(rule.limit)) for rule in limits.rules())
+        self.requests = tuple(gauge for gauge in self.gauges if gauge.rule.unit == "requests")
+        self.tokens = tuple(gauge for gauge in self.gauges if gauge.rule.unit == "tokens")
+        self.concurrent = None if limits.concurrent is None else -(-limits.concurrent // workers)
+
+    def exceeded(self, tokens: int, now: int) -> Exceeded | None:
+        """The first of its limits that one more call of so many tokens would pass."""
+        for gauge in self.requests:
+            if gauge.window.expire(now) >= gauge.most:
+                return self._exceeded(gauge, 1, now)
+        for gauge in self.tokens:
+            if gauge.window.expire(now) + tokens > gauge.most:
+                return self._exceeded(gauge, tokens, now)
+        if self.concurrent is not None and self.running >= self.concurrent:
+            most = self.limited.limits.concurrent
+            assert most is not None
+            return Exceeded(self.limited.scope, self.limited.subject, "concurrent", most, self.running, None)
+        return None
+
+    def quiet(self, now: int) -> bool:
+        """Whether it counts nothing, so that it can be forgotten."""
+        return not self.running and not any(gauge.window.expire(now) for gauge in self.gauges)
+
+    def _exceeded(self, gauge: Gauge, weight: int, now: int) -> Exceeded:
+        wait = gauge.window.free_in(now, gauge.most - weight)
+        return Exceeded(
+            self.limited.scope,
+            self.limited.subject,
+            gauge.rule.limit,
+            gauge.rule.most,
+            gauge.window.used,
+            None if wait is None else wait / MICRO,
+        )
+
+
+class Ticket:
+    """A call that was let through. It is settled, or cancelled, once."""
+
+    __slots__ = ("_filed", "_meters", "_requests", "_tokens", "shadowed")
+
+    def __init__(
+        self,
+        meters: tuple[Meter, ...],
+        requests: list[tuple[Window, int]],
+        filed: list[tuple[Window, int]],
+        tokens: int,
+        shadowed: list[Exceeded],
+    ) -> None:
+        self._meters = meters
+        self._requests = requests
+        self._filed = filed
+        self._tokens = tokens
+        self.shadowed = shadowed
+        """Limits it would have passed, had they been more than shadows."""
+
+    def settle(self, tokens: int | None) -> None:
+        """The call has ended and used so many tokens; None: as many as were reserved, for all that is known."""
+        self._leave()
+        if tokens is not None and tokens != self._tokens:
+            for window, at in self._filed:
+                window.adjust(at, tokens - self._tokens)
+
+    def cancel(self) -> None:
+        """The call did not go: nothing of it counts."""
+        self._leave()
+        for window, at in self._filed:
+            window.adjust(at, -self._tokens)
+        for window, at in self._requests:
+            window.adjust(at, -1)
+
+    def standing(self, unit: Unit, now: int) -> Standing | None:
+        """Of the tightest window of this unit; None where there is none."""
+        found: Standing | None = None
+        for meter in self._meters:
+            for gauge in meter.requests if unit == "requests" else meter.tokens:
+                used = gauge.window.expire(now)
+                left = max(gauge.most - used, 0)
+                if found is None or left * found.most < found.left * gauge.rule.most:
+                    found = Standing(gauge.rule.most, left, gauge.window.empty_in(now) / MICRO)
+        return found
+
+    def _leave(self) -> None:
+        for meter in self._meters:
+            meter.running -= 1
+
+
+class Limiter:
+    """The meters of a worker. `workers` is how many share the work. Times are microseconds of a clock that only goes
+    forward."""
+
+    __slots__ = ("_addresses", "_meters", "_workers")
+
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
+        self._meters: dict[tuple[Scope, str], Meter] = {}
+        self._addresses: dict[str, Meter] = {}
+
+    def resize(self, workers: int) -> None:
+        """Another number of workers shares the work from now on."""
+        if workers != self._workers:
+            self._workers = workers
+            for meter in self.all():
+                meter.change(meter.limited, workers)
+
+    def meter(self, limited: Limited) -> Meter:
+        """The meter of these limits; where they have changed, it goes on with what was counted."""
+        key = (limited.scope, limited.subject)
+        meter = self._meters.get(key)
+        if meter is None:
+            meter = self._meters[key] = Meter(limited, self._workers)
+        elif meter.limited != limited:
+            meter.change(limited, self._workers)
+        return meter
+
+    def address(self, address: str, limits: Limits) -> Meter:
+        """The meter of a client's address."""
+        meters = self._addresses
+        meter = meters.pop(address, None)
+        if meter is None:
+            if len(meters) >= _ADDRESSES:
+                del meters[next(iter(meters))]
+            meter = Meter(Limited("address", address, limits), self._workers)
+        elif meter.limited.limits != limits:
+            meter.change(Limited("address", address, limits), self._workers)
+        meters[address] = meter  # so that the longest unused is the first
+        return meter
+
+    def sweep(self, now: int) -> None:
+        """Forget what counts nothing any more."""
+        self._meters = {key: meter for key, meter in self._meters.items() if not meter.quiet(now)}
+        self._addresses = {key: meter for key, meter in self._addresses.items() if not meter.quiet(now)}
+
+    def all(self) -> tuple[Meter, ...]:
+        return (*self._meters.values(), *self._addresses.values())
+
+
+def admit(meters: tuple[Meter, ...], tokens: int, now: int) -> Ticket | Exceeded:
+    """Count one call that may use `tokens` by all of these, or by none."""
+    shadowed: list[Exceeded] = []
+    for meter in meters:
+        exceeded = meter.exceeded(tokens, now)
+        if exceeded is not None:
+            if not meter.shadow:
+                return exceeded
+            shadowed.append(exceeded)
+    requests: list[tuple[Window, int]] = []
+    filed: list[tuple[Window, int]] = []
+    for meter in meters:
+        meter.running += 1
+        for gauge in meter.requests:
+            requests.append((gauge.window, gauge.window.add(now, 1)))
+        for gauge in meter.tokens:
+            filed.append((gauge.window, gauge.window.add(now, tokens)))
+    return Ticket(meters, requests, filed, tokens, shadowed)
