@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chatvault.access.limits import Limits
 from chatvault.access.store import Token, TokenStore
 from chatvault.vault.faults import VaultError
 from chatvault.vault.store import Vault, open_vault
@@ -36,6 +37,11 @@ async def test_a_token_comes_back_as_it_was_kept(vault: Vault) -> None:
         expires_at=5,
         models=("gpt-*",),
         endpoints=("chat.*", "account.files"),
+        networks=("10.0.0.0/8",),
+        parent="tok_0000",
+        idle=3_600_000_000,
+        max_requests=5,
+        limits=Limits(requests_per_hour=7, shadow=True),
         tags=("a",),
         metadata={"k": "v"},
     )

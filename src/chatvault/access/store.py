@@ -1,11 +1,14 @@
 """What keeps tokens, as the rest sees it. The vault implements it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
+from chatvault.access.budget import Budget
 from chatvault.access.grant import Grant
+from chatvault.access.limits import Limits, Scope
+from chatvault.access.purse import Key
 
 Kind = Literal["client", "management"]
 """What a token opens: the data plane, or the control plane."""
@@ -28,6 +31,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revoked_at: int | None = None
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    """Addresses and networks its clients must come from; None: any."""
+    parent: str | None = None
+    """The token that minted it; it ends with that one."""
+    idle: int | None = None
+    """Microseconds without a call after which it has expired."""
+    max_requests: int | None = None
+    limits: Limits | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
 
@@ -81,3 +92,69 @@ class TokenStore(GrantSource, Protocol):
     async def count(self) -> int:
         """How many tokens there ever were."""
         ...
+
+
+Subject = tuple[Scope, str]
+"""Whose a limit or a budget is: a scope, and a subject as in `Limited`."""
+
+
+class KeptBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget as it is kept. `project` is whose it is; None for the scope `model`. Microseconds since the epoch."""
+
+    budget: Budget
+    project: str | None
+    created_at: int
+    ended_at: int | None = None
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """A worker's life (`chain`) needs so much more of a budget."""
+
+    key: Key
+    chain: str
+    need: int
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """What a worker's life may spend of a budget, all in all."""
+
+    chain: str
+    key: Key
+    amount: int
+
+
+class Spent(msgspec.Struct, frozen=True, gc=False):
+    """Of a budget and period: what is out of control's hands, and how much of that chains that have ended used."""
+
+    key: Key
+    committed: int
+    used: int
+
+
+class LeaseStore(Protocol):
+    """What keeps the leases of budgets. Each method is one transaction; each raises OperatorError when the store cannot
+    be asked."""
+
+    async def lend(self, asks: Sequence[Ask], workers: int) -> list[int]:
+        """What each ask is leased, in order; 0 where not enough is left."""
+        ...
+
+    async def give_back(self, chain: str, key: Key, amount: int) -> None:
+        """A worker's life needs so much no more."""
+        ...
+
+    async def resync(self, chain: str, leased: Mapping[Key, int]) -> None:
+        """The life of a worker says what it holds: what was lent to it and never arrived comes back."""
+        ...
+
+    async def close_period(self, chain: str, key: Key, used: int) -> None:
+        """A period is over for a worker's life, which used so much of its lease."""
+        ...
+
+    async def account(self, chain: str, held: Mapping[Key, int]) -> None:
+        """A chain has ended, and holds so much by its own record. Doing it twice changes nothing."""
+        ...
+
+    async def leases(self, chain: str | None = None) -> list[Lease]: ...
+
+    async def spent(self, budget_ids: Sequence[str]) -> list[Spent]: ...

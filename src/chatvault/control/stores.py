@@ -13,7 +13,8 @@ from chatvault.audit.sealing import Applied
 from chatvault.config.schema import AuditConfig
 from chatvault.core.errors import ChatVaultError, JournalError
 from chatvault.ledger.queries import LedgerQueries
-from chatvault.vault.store import FILE, Vault, open_vault
+from chatvault.vault.database import FILE
+from chatvault.vault.store import Vault, open_vault
 
 _log = logging.getLogger(__name__)
 

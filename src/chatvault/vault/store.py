@@ -1,41 +1,33 @@
-"""The vault, open: it implements `access.store.TokenStore`.
+"""The vault, open: it implements `access.store.TokenStore`."""
 
-A change is durable when the call that made it returns (`synchronous=FULL`): a revocation is not undone by a
-power cut.
-"""
-
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+import msgspec
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chatvault.access.limits import Limits
 from chatvault.access.store import DEFAULT_PROJECT, Kind, Place, Token
 from chatvault.core.clock import now_us
 from chatvault.vault import statements
-from chatvault.vault.faults import translated
-from chatvault.vault.upgrade import prepare
-
-FILE = "vault.db"
-"""Its name in the data folder."""
+from chatvault.vault.budgets import Budgets
+from chatvault.vault.database import Database, open_database
 
 
 class Vault:
     """Made by `open_vault`. Every method raises VaultError when the database cannot be used."""
 
-    def __init__(self, path: Path, engine: AsyncEngine) -> None:
-        self.path = path
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self.path = database.path
+        self._database = database
+        self.budgets = Budgets(database)
 
     async def add(self, token: Token, digest: bytes) -> None:
         """Keep a new token, and its project and user if they are new."""
-        async with self._change() as connection:
+        async with self._database.change() as connection:
             await self._add_project(connection, token.project)
             if token.user is not None:
                 user = {"project_id": token.project, "id": token.user, "name": token.user}
@@ -45,12 +37,12 @@ class Vault:
     async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
         """The tokens with these digests. Those of a project that was switched off count as revoked."""
         values = {"digests": list(digests), "kind": kind}
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             rows = (await connection.execute(statements.FIND_TOKENS, values)).mappings().all()
         return {row["digest"]: _token(row, active=row["active"]) for row in rows}
 
     async def get(self, token_id: str) -> Token | None:
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             row = (await connection.execute(statements.GET_TOKEN, {"id": token_id})).mappings().first()
         return None if row is None else _token(row)
 
@@ -61,90 +53,53 @@ class Vault:
         if after is not None:
             statement = statements.OLDER_TOKENS
             values |= {"created_at": after[0], "before": after[1]}
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             rows = (await connection.execute(statement, values)).mappings().all()
         return [_token(row) for row in rows]
 
     async def revoke(self, token_id: str, at_us: int) -> bool:
         """Whether it was this call that revoked it."""
-        async with self._change() as connection:
+        async with self._database.change() as connection:
             done = await connection.execute(statements.REVOKE_TOKEN, {"token": token_id, "at": at_us})
         return bool(done.rowcount)
 
     async def revoked_since(self, at_us: int) -> list[str]:
         """Ids of the tokens that were revoked at this time or later, the earliest first."""
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             return list((await connection.execute(statements.REVOKED_SINCE, {"at": at_us})).scalars())
 
     async def count(self, kind: Kind = "client") -> int:
         """How many tokens of a kind there ever were."""
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             return int((await connection.execute(statements.COUNT_TOKENS, {"kind": kind})).scalar_one())
 
     async def note(self, key: str) -> str | None:
         """What was noted under this key."""
-        async with self._read() as connection:
+        async with self._database.read() as connection:
             found = (await connection.execute(statements.GET_META, {"key": key})).scalar()
         return None if found is None else str(found)
 
     async def set_note(self, key: str, value: str) -> None:
-        async with self._change() as connection:
+        async with self._database.change() as connection:
             await connection.execute(statements.SET_META, {"key": key, "value": value})
 
     async def make_default_project(self) -> None:
-        async with self._change() as connection:
+        async with self._database.change() as connection:
             await self._add_project(connection, DEFAULT_PROJECT)
 
     async def _add_project(self, connection: AsyncConnection, project: str) -> None:
         row = {"id": project, "name": project, "created_at": now_us(), "active": True}
         await connection.execute(statements.ADD_PROJECT, row)
 
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise translated(self.path, error) from error
-
-    @asynccontextmanager
-    async def _change(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise translated(self.path, error) from error
-
 
 @asynccontextmanager
 async def open_vault(path: Path, *, patience: float = 5.0) -> AsyncIterator[Vault]:
     """Open the vault; make it, or upgrade it, if need be. `patience`: seconds to wait for another program's
     lock. Raises VaultError."""
-    engine = await asyncio.to_thread(_engine, path, patience)
-    vault = Vault(path, engine)
-    try:
+    async with open_database(path, patience=patience) as database:
+        vault = Vault(database)
         await vault.make_default_project()
         yield vault
-    finally:
-        await engine.dispose()
-
-
-def _engine(path: Path, patience: float) -> AsyncEngine:
-    prepare(path, patience)
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", hide_parameters=True, connect_args={"timeout": patience}
-    )
-    event.listen(engine.sync_engine, "connect", _configure)
-    return engine
-
-
-def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA synchronous=FULL")
-    finally:
-        cursor.close()
 
 
 def _values(token: Token, digest: bytes) -> dict[str, Any]:
@@ -160,6 +115,11 @@ def _values(token: Token, digest: bytes) -> dict[str, Any]:
         "revoked_at": token.revoked_at,
         "models": None if token.models is None else list(token.models),
         "endpoints": None if token.endpoints is None else list(token.endpoints),
+        "networks": None if token.networks is None else list(token.networks),
+        "parent_id": token.parent,
+        "idle_us": token.idle,
+        "max_requests": token.max_requests,
+        "limits": None if token.limits is None else msgspec.to_builtins(token.limits),
         "tags": list(token.tags),
         "metadata": token.metadata,
     }
@@ -178,6 +138,11 @@ def _token(row: RowMapping, *, active: bool = True) -> Token:
         revoked_at=revoked_at if active or revoked_at is not None else row["created_at"],
         models=None if row["models"] is None else tuple(row["models"]),
         endpoints=None if row["endpoints"] is None else tuple(row["endpoints"]),
+        networks=None if row["networks"] is None else tuple(row["networks"]),
+        parent=row["parent_id"],
+        idle=row["idle_us"],
+        max_requests=row["max_requests"],
+        limits=None if row["limits"] is None else msgspec.convert(row["limits"], Limits),
         tags=tuple(row["tags"]),
         metadata=row["metadata"],
     )

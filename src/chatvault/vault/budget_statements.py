@@ -1,0 +1,89 @@
+"""Every statement about budgets and leases, by name. Values come by parameters only."""
+
+from typing import Final
+
+from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert
+
+from chatvault.vault.schema import budget_periods, budgets, leases, reconciled, tokens
+
+_PERIOD = and_(
+    budget_periods.c.budget_id == bindparam("budget"), budget_periods.c.start == bindparam("from_start")
+)
+_ONE_LEASE = and_(
+    leases.c.budget_id == bindparam("budget"),
+    leases.c.start == bindparam("from_start"),
+    leases.c.chain == bindparam("of"),
+)
+
+ADD: Final = insert(budgets)
+GET: Final = select(budgets).where(budgets.c.id == bindparam("id"))
+PAGE: Final = (
+    select(budgets)
+    .where(
+        or_(bindparam("project").is_(None), budgets.c.project_id == bindparam("project")),
+        or_(bindparam("scope").is_(None), budgets.c.scope == bindparam("scope")),
+        or_(bindparam("subject").is_(None), budgets.c.subject == bindparam("subject")),
+        budgets.c.id > bindparam("after"),
+    )
+    .order_by(budgets.c.id)
+    .limit(bindparam("limit"))
+)
+CHANGE: Final = (
+    update(budgets)
+    .where(budgets.c.id == bindparam("budget"))
+    .values(
+        amount=bindparam("amount"),
+        hard=bindparam("hard"),
+        allow_unbounded=bindparam("allow_unbounded"),
+        ended_at=bindparam("ended_at"),
+    )
+)
+PAYING: Final = (
+    select(budgets)
+    .where(
+        budgets.c.ended_at.is_(None),
+        or_(
+            budgets.c.scope == "model",
+            tuple_(budgets.c.scope, budgets.c.subject).in_(bindparam("subjects", expanding=True)),
+        ),
+    )
+    .order_by(budgets.c.id)
+)
+
+AMOUNT: Final = select(budgets.c.amount).where(
+    budgets.c.id == bindparam("budget"), budgets.c.ended_at.is_(None)
+)
+MAX_REQUESTS: Final = select(tokens.c.max_requests).where(
+    tokens.c.id == bindparam("token"), tokens.c.revoked_at.is_(None)
+)
+OPEN_PERIOD: Final = insert(budget_periods).values(committed=0, used=0).on_conflict_do_nothing()
+COMMITTED: Final = select(budget_periods.c.committed).where(_PERIOD)
+COMMIT: Final = (
+    update(budget_periods).where(_PERIOD).values(committed=budget_periods.c.committed + bindparam("by"))
+)
+USE: Final = update(budget_periods).where(_PERIOD).values(used=budget_periods.c.used + bindparam("by"))
+SPENT: Final = (
+    select(budget_periods)
+    .where(budget_periods.c.budget_id.in_(bindparam("budgets", expanding=True)))
+    .order_by(budget_periods.c.budget_id, budget_periods.c.start)
+)
+
+_LEASE = insert(leases)
+LEASE: Final = _LEASE.on_conflict_do_update(
+    index_elements=["budget_id", "start", "chain"],
+    set_={"amount": leases.c.amount + _LEASE.excluded["amount"]},
+)
+LOCK_LEASES: Final = (
+    update(leases).where(leases.c.chain == bindparam("of_chain")).values(amount=leases.c.amount)
+)
+"""Changes nothing, and makes the transaction a writing one before it reads."""
+LEASES: Final = (
+    select(leases)
+    .where(or_(bindparam("chain").is_(None), leases.c.chain == bindparam("chain")))
+    .order_by(leases.c.chain, leases.c.budget_id, leases.c.start)
+)
+SET_LEASE: Final = update(leases).where(_ONE_LEASE).values(amount=bindparam("leased"))
+END_LEASE: Final = delete(leases).where(_ONE_LEASE)
+
+RECONCILE: Final = insert(reconciled).on_conflict_do_nothing()
