@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chatvault.access.budget import FOREVER, Budget, Period
 from chatvault.access.lending import grant
-from chatvault.access.purse import Claim, Entry, Purse, Reservation
+from chatvault.access.purse import Claim, Purse, Reservation
+from chatvault.core.charge import Charge
 
 BUDGET = Budget(id="bud_1", scope="token", subject="tok_1", amount=100)
 CALLS = Budget(id="tok_1/requests", scope="token", subject="tok_1", amount=3, unit="requests")
@@ -29,13 +30,13 @@ def test_nothing_is_spent_that_was_not_leased() -> None:
     purse.leased(KEY, 10)
     first = held(purse.reserve([claim(6)]))
     assert purse.reserve([claim(5)]) == [claim(5)]
-    assert first.reserved() == (Entry("bud_1", 0, 6, 6),)
-    assert first.settle(2) == (Entry("bud_1", 0, 2, 2),)
-    assert held(purse.reserve([claim(8)])).reserved() == (Entry("bud_1", 0, 8, 10),)
+    assert first.reserved() == (Charge("bud_1", 0, 6, 6),)
+    assert first.settle(2) == (Charge("bud_1", 0, 2, 2),)
+    assert held(purse.reserve([claim(8)])).reserved() == (Charge("bud_1", 0, 8, 10),)
 
 
 def test_a_call_that_costs_nothing_needs_no_lease() -> None:
-    assert held(Purse().reserve([claim(0)])).settle(0) == (Entry("bud_1", 0, 0, 0),)
+    assert held(Purse().reserve([claim(0)])).settle(0) == (Charge("bud_1", 0, 0, 0),)
 
 
 def test_all_budgets_pay_or_none() -> None:
@@ -46,14 +47,14 @@ def test_all_budgets_pay_or_none() -> None:
     assert purse.holding(BUDGET, FOREVER).reserved == 0
     purse.leased(("tok_1/requests", 0), 3)
     both = held(purse.reserve([claim(5), claim(1, CALLS)]))
-    assert both.settle(3) == (Entry("bud_1", 0, 3, 3), Entry("tok_1/requests", 0, 1, 1))
+    assert both.settle(3) == (Charge("bud_1", 0, 3, 3), Charge("tok_1/requests", 0, 1, 1))
 
 
 def test_unknown_cost_keeps_what_was_reserved() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
     purse.leased(KEY, 10)
-    assert held(purse.reserve([claim(4)])).settle(None) == (Entry("bud_1", 0, 4, 4),)
+    assert held(purse.reserve([claim(4)])).settle(None) == (Charge("bud_1", 0, 4, 4),)
 
 
 def test_another_attempt_reserves_again_or_does_not_go() -> None:
@@ -63,9 +64,9 @@ def test_another_attempt_reserves_again_or_does_not_go() -> None:
         purse.leased((budget.id, 0), amount)
     call = held(purse.reserve([claim(4), claim(1, CALLS)]))
     assert call.again()
-    assert call.reserved() == (Entry("bud_1", 0, 8, 8), Entry("tok_1/requests", 0, 1, 1))
+    assert call.reserved() == (Charge("bud_1", 0, 8, 8), Charge("tok_1/requests", 0, 1, 1))
     assert not call.again()
-    assert call.settle(None) == (Entry("bud_1", 0, 8, 8), Entry("tok_1/requests", 0, 1, 1))
+    assert call.settle(None) == (Charge("bud_1", 0, 8, 8), Charge("tok_1/requests", 0, 1, 1))
 
 
 def test_a_call_that_did_not_go_gives_all_back() -> None:
@@ -82,7 +83,7 @@ def test_what_a_provider_bills_above_the_worst_case_is_told() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
     purse.leased(KEY, 10)
-    assert held(purse.reserve([claim(5)])).settle(12) == (Entry("bud_1", 0, 12, 12),)
+    assert held(purse.reserve([claim(5)])).settle(12) == (Charge("bud_1", 0, 12, 12),)
     assert purse.give_back(KEY) == 0
     assert purse.reserve([claim(1)]) == [claim(1)]
 
@@ -120,7 +121,7 @@ class Lending(RuleBasedStateMachine):
         self.leases = [0, 0, 0]
         self.purses = [Purse() for _ in range(3)]
         self.open: list[list[tuple[Reservation, int]]] = [[], [], []]
-        self.journal: list[list[Entry]] = [[], [], []]
+        self.journal: list[list[Charge]] = [[], [], []]
         self.charged = 0
         for purse in self.purses:
             purse.holding(BUDGET, FOREVER)

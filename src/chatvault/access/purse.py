@@ -17,19 +17,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from chatvault.access.budget import Budget, Period
+from chatvault.core.charge import Charge
 
 Key = tuple[str, int]
 """A budget's id and the start of a period."""
-
-
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Of one budget, on a line of the journal. `amount` was reserved (an opened line) or charged (a closed one); `held`
-    is what the chain holds of this budget and period after the line. Pico-dollars, or calls."""
-
-    budget: str
-    start: int
-    amount: int
-    held: int
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -76,10 +67,10 @@ class Reservation:
         self._holdings = holdings
         self._amounts = amounts
 
-    def reserved(self) -> tuple[Entry, ...]:
+    def reserved(self) -> tuple[Charge, ...]:
         """For the line that opens the call."""
         return tuple(
-            Entry(holding.budget.id, holding.period.start, amount, holding.held)
+            Charge(holding.budget.id, holding.period.start, amount, holding.held)
             for holding, amount in zip(self._holdings, self._amounts, strict=True)
         )
 
@@ -95,7 +86,7 @@ class Reservation:
                 self._amounts[index] += amount
         return True
 
-    def settle(self, cost: int | None) -> tuple[Entry, ...]:
+    def settle(self, cost: int | None) -> tuple[Charge, ...]:
         """Charge what the call cost; None: it is unknown, and what was reserved is kept. For the line that closes
         it."""
         entries = []
@@ -103,7 +94,7 @@ class Reservation:
             charged = amount if cost is None or holding.budget.unit == "requests" else cost
             holding.reserved -= amount
             holding.settled += charged
-            entries.append(Entry(holding.budget.id, holding.period.start, charged, holding.held))
+            entries.append(Charge(holding.budget.id, holding.period.start, charged, holding.held))
         return tuple(entries)
 
     def cancel(self) -> None:

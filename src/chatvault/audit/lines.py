@@ -7,6 +7,7 @@ text lies.
 
 import msgspec
 
+from chatvault.core.charge import Charge
 from chatvault.core.sizes import Sizes
 from chatvault.core.states import CostSource, State, UsageSource
 from chatvault.core.usage import Usage
@@ -84,6 +85,8 @@ class Opened(Line, tag="opened", kw_only=True):
     input_bytes: int = 0
     reserved: int | None = None
     """The most the call may cost, in pico-dollars; None where that has no known bound."""
+    budgets: tuple[Charge, ...] = ()
+    """What is reserved of each budget that has to pay."""
     trace: str | None = None
     client: Private | None = None
     """Who is at the other end of the connection."""
@@ -102,6 +105,8 @@ class Attempted(Line, tag="attempt", kw_only=True):
     reserved: int | None = None
     after: str
     """The fault of the attempt before."""
+    budgets: tuple[Charge, ...] = ()
+    """What is reserved from now on, for this attempt and those before."""
 
 
 class Closed(Line, tag="closed", kw_only=True):
@@ -132,6 +137,8 @@ class Closed(Line, tag="closed", kw_only=True):
     cost_source: CostSource = "unknown"
     bound: int | None = None
     """The most it may have cost, where `cost` is not known."""
+    budgets: tuple[Charge, ...] = ()
+    """What each budget is charged: the cost, or what was reserved where that is not known."""
     price: str | None = None
     latency_us: int = 0
     ttft_us: int | None = None

@@ -162,6 +162,7 @@ def _closed(chain: str, pending: Pending) -> Closed:
         stream=opened.stream,
         attempts=1 + len(pending.attempts),
         bound=sum(bounds) if len(bounds) == len(reserved) else None,
+        budgets=last.budgets or opened.budgets,
         price=last.price,
         code="interrupted",
         trace=opened.trace,

@@ -1,0 +1,64 @@
+"""What a chain holds of budgets, by its own record: the last line that names a budget and period says it.
+
+Read once, when the chain's writer is dead. Lines that name no budget are passed over without being decoded, and
+segments are read from the last one back only until everything that was asked for has been found.
+"""
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from chatvault.audit.segments import Segment, chains
+from chatvault.core.charge import Charge
+from chatvault.core.errors import JournalError
+
+Key = tuple[str, int]
+"""A budget's id and the start of a period."""
+
+_NAMED = b'"budgets":'
+
+
+class _Line(msgspec.Struct):
+    budgets: tuple[Charge, ...] = ()
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def chain_holds(folder: Path, chain: str, wanted: Iterable[Key]) -> dict[Key, int] | None:
+    """What the chain holds of these; those it never named are absent. None: it is no chain of this journal. `folder`
+    is the journal's. Raises JournalError, OSError."""
+    segments = chains(folder).get(chain)
+    if not segments:
+        return None
+    missing = set(wanted)
+    found: dict[Key, int] = {}
+    for segment in reversed(segments):
+        if not missing:
+            break
+        last = _last(segment, missing)
+        found |= last
+        missing -= last.keys()
+    return found
+
+
+def _last(segment: Segment, wanted: set[Key]) -> dict[Key, int]:
+    found: dict[Key, int] = {}
+    with gzip.open(segment.path) if segment.compressed else open(segment.path, "rb") as file:
+        for raw in file:
+            if _NAMED not in raw or not raw.endswith(b"\n"):
+                continue  # a torn last line was never acted on
+            try:
+                line = _decode(raw)
+            except msgspec.MsgspecError as error:
+                raise JournalError(
+                    f"{segment.path}: a line cannot be read ({error}). `chatvault audit verify` shows what is damaged.",
+                    code="journal_damaged",
+                ) from error
+            for charge in line.budgets:
+                key = (charge.budget, charge.start)
+                if key in wanted:
+                    found[key] = charge.held
+    return found
