@@ -5,12 +5,13 @@ segments are read from the last one back only until everything that was asked fo
 """
 
 import gzip
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from chatvault.audit.segments import Segment, chains
+from chatvault.audit.segments import Segment, chains, take_lock
 from chatvault.core.charge import Charge
 from chatvault.core.errors import JournalError
 
@@ -42,6 +43,19 @@ def chain_holds(folder: Path, chain: str, wanted: Iterable[Key]) -> dict[Key, in
         found |= last
         missing -= last.keys()
     return found
+
+
+def dead_chain_holds(folder: Path, chain: str, wanted: Iterable[Key]) -> dict[Key, int] | None:
+    """`chain_holds` of a chain whose writer is dead; None, too, while it lives. Raises JournalError, OSError."""
+    if chain not in chains(folder):
+        return None
+    handle = take_lock(folder, chain)
+    if handle is None:
+        return None
+    try:
+        return chain_holds(folder, chain, wanted)
+    finally:
+        os.close(handle)
 
 
 def _last(segment: Segment, wanted: set[Key]) -> dict[Key, int]:

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import msgspec
 
 from chatvault.feed.frames import Frames
-from chatvault.feed.messages import Ack, Health, Hello, Lookup, ToControl
+from chatvault.feed.messages import Ack, Health, Hello, Lending, Lookup, ToControl
 
 MAX_UNREAD = 8 << 20
 """Bytes a worker may leave unread; then it is dropped, and syncs anew when it returns."""
@@ -27,6 +27,8 @@ class Hub(Protocol):
     def asked(self, peer: "Peer", digest: bytes) -> None: ...
 
     def acknowledged(self, peer: "Peer", push: int) -> None: ...
+
+    def lending(self, peer: "Peer", message: Lending) -> None: ...
 
     def lost(self, peer: "Peer") -> None: ...
 
@@ -78,6 +80,11 @@ class Peer(asyncio.Protocol):
         if self._asked == MAX_ASKED - 1 and self._transport is not None:
             self._transport.resume_reading()
 
+    @property
+    def chain(self) -> str:
+        """The chain that the worker writes, which is its life; empty before it has said so."""
+        return "" if self.hello is None else self.hello.chain
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -96,5 +103,7 @@ class Peer(asyncio.Protocol):
             self._hub.asked(self, digest)
         elif isinstance(message, Ack):
             self._hub.acknowledged(self, message.push)
-        else:
+        elif isinstance(message, Health):
             self.health = message
+        else:
+            self._hub.lending(self, message)

@@ -22,6 +22,7 @@ import msgspec
 from chatvault.access.store import GrantSource
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.control.feed_peer import Peer
+from chatvault.control.lender import Lender
 from chatvault.control.lookups import Lookups
 from chatvault.control.sockets import listen_privately
 from chatvault.core.clock import now_us
@@ -36,6 +37,7 @@ from chatvault.feed.messages import (
     Forget,
     Health,
     Hello,
+    Lending,
     Revoke,
     Welcome,
 )
@@ -97,7 +99,9 @@ class FeedServer:
         pace: Pace,
         gone: Callable[[Hello], None],
         group: asyncio.TaskGroup,
+        lender: Lender | None = None,
     ) -> None:
+        self._lender = lender or Lender()
         self._source = source
         self._pepper = pepper
         self._expected = expected
@@ -174,6 +178,7 @@ class FeedServer:
             older.abort()
         self._pids[hello.worker] = hello.pid
         peer.send(frame(Welcome(pepper=self._pepper.hex(), snapshot=self.snapshot, access=self._access)))
+        self._lender.joined(peer)
         for push in self._pushes.values():
             if push.again and hello.worker in push.missing:
                 peer.send(push.data)
@@ -187,8 +192,12 @@ class FeedServer:
         if waiting is not None and peer.hello is not None:
             waiting.settle(peer.hello.worker)
 
+    def lending(self, peer: Peer, message: Lending) -> None:
+        self._lender.told(peer, message)
+
     def lost(self, peer: Peer) -> None:
         self._strangers.discard(peer)
+        self._lender.lost(peer)
         hello = peer.hello
         if hello is None:
             return
@@ -281,15 +290,20 @@ async def open_feed(
     expected: int = 1,
     pace: Pace = PACE,
     gone: Callable[[Hello], None] = lambda hello: None,
+    lender: Lender | None = None,
 ) -> AsyncIterator[FeedServer]:
     """Serve the feed on a unix socket (0600) at `path`, whose folder has to be the owner's alone.
+
+    What workers say of budgets goes to `lender`.
 
     `gone` hears of each worker that was connected and is not any more. Raises OperatorError when the socket
     cannot be made.
     """
     listening = await asyncio.to_thread(listen_privately, path)
     async with asyncio.TaskGroup() as group:
-        server = FeedServer(source, pepper, snapshot, expected=expected, pace=pace, gone=gone, group=group)
+        server = FeedServer(
+            source, pepper, snapshot, expected=expected, pace=pace, gone=gone, group=group, lender=lender
+        )
         listener = await asyncio.get_running_loop().create_unix_server(lambda: Peer(server), sock=listening)
         running = [group.create_task(server.look_up()), group.create_task(server.beat())]
         try:

@@ -57,6 +57,47 @@ class Health(_Message, frozen=True, tag="health"):
     """Resident memory, bytes."""
 
 
+class Balance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the life of a worker has of one budget and period; as in `access.purse`."""
+
+    budget: str
+    start: int
+    leased: int
+    settled: int
+    reserved: int
+
+
+class Balances(_Message, frozen=True, tag="balances"):
+    """`whole`: all there is, at the beginning of a connection; else what has changed since the last."""
+
+    held: tuple[Balance, ...]
+    whole: bool = False
+
+
+class Borrow(_Message, frozen=True, tag="borrow"):
+    """Calls need so much more of a budget than is leased."""
+
+    budget: str
+    start: int
+    need: int
+
+
+class GaveBack(_Message, frozen=True, tag="gave_back"):
+    """So much of a lease is not needed, and is spent by nobody any more."""
+
+    budget: str
+    start: int
+    amount: int
+
+
+class PeriodOver(_Message, frozen=True, tag="period_over"):
+    """The period has ended, and so has the last call that it paid for; so much of the lease was used."""
+
+    budget: str
+    start: int
+    used: int
+
+
 # --- control to worker
 
 
@@ -107,5 +148,21 @@ class Beat(_Message, frozen=True, tag="beat"):
     """Control's sign of life."""
 
 
-ToControl = Hello | Lookup | Ack | Health
-ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat
+class Lent(_Message, frozen=True, tag="lent"):
+    """The answer to `Borrow`: more was leased, or, where `amount` is 0, not as much as was needed is left."""
+
+    budget: str
+    start: int
+    amount: int
+
+
+class CallIn(_Message, frozen=True, tag="call_in"):
+    """Others need it: give back what is not needed of this lease. Answered by `GaveBack`, of 0 too."""
+
+    budget: str
+    start: int
+
+
+Lending = Balances | Borrow | GaveBack | PeriodOver
+ToControl = Hello | Lookup | Ack | Health | Lending
+ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat | Lent | CallIn

@@ -1,0 +1,267 @@
+"""Lends slices of budgets to workers, and calls them in when somebody else needs them.
+
+Everything that workers say of budgets is taken in one after the other, in the order it was said, by one task (`run`):
+what was given back is booked before what was asked after it. The store makes each booking one transaction, so that
+control may be killed between any two of them. What is lent is booked before it is sent; what is given back is spent by
+nobody before it is booked. So whatever is lost on the way errs on the safe side, until the worker says what it holds
+(`Balances`, whole, when it connects) or its chain is accounted for.
+
+Where not enough is left, chains that have ended are accounted for first, then the other workers are asked for what they
+do not need; only then the answer is no. A no is remembered for a second, so that a crowd of calls against an empty
+budget costs a crowd of answers, not of transactions.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from chatvault.access.purse import Key
+from chatvault.access.store import Ask, LeaseStore
+from chatvault.core.errors import OperatorError
+from chatvault.feed.frames import frame
+from chatvault.feed.messages import Balance, Balances, Borrow, CallIn, GaveBack, Lending, Lent, PeriodOver
+
+_PATIENCE: Final = 0.3
+"""Seconds that others may take to give back what they don't need."""
+_NO_FOR: Final = 1.0
+"""Seconds a no is remembered."""
+_RETRY: Final = 0.5
+"""Seconds between two tries while the store cannot be asked."""
+
+_log = logging.getLogger(__name__)
+
+Account = Callable[[], Awaitable[bool]]
+"""Accounts for chains that have ended; whether there were any."""
+
+
+class Borrower(Protocol):
+    """A worker's life, connected."""
+
+    @property
+    def chain(self) -> str: ...
+
+    def send(self, data: bytes) -> None: ...
+
+
+class _Late(msgspec.Struct, frozen=True):
+    """Those who were asked to give back have had their time."""
+
+    key: Key
+
+
+class _CalledIn(msgspec.Struct, frozen=True):
+    """A budget was lowered or ended: what is not in use comes back."""
+
+    budget: str
+
+
+class _Short(msgspec.Struct):
+    """Those who wait until others have given back; `answers` are still to come."""
+
+    waiting: list[tuple[Borrower, Borrow]]
+    answers: int
+
+
+Result = TypeVar("Result")
+_News = tuple[Borrower | None, Lending | _Late | _CalledIn]
+
+
+class Lender:
+    """`told`, `joined` and `lost` are called by the feed, before `run` has a store too."""
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._patience = patience
+        self._inbox: asyncio.Queue[_News] = asyncio.Queue()
+        self._borrowers: dict[str, Borrower] = {}
+        self._short: dict[Key, _Short] = {}
+        self._no: dict[Key, tuple[int, float]] = {}
+        self._balances: dict[tuple[str, Key], Balance] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    # --- what the feed says
+
+    def joined(self, borrower: Borrower) -> None:
+        self._borrowers[borrower.chain] = borrower
+
+    def told(self, borrower: Borrower, message: Lending) -> None:
+        if isinstance(message, Balances):
+            self._note(borrower.chain, message)
+            if not message.whole:
+                return
+        self._inbox.put_nowait((borrower, message))
+
+    def lost(self, borrower: Borrower) -> None:
+        """Its balances stay until its chain is accounted for."""
+        if self._borrowers.get(borrower.chain) is borrower:
+            del self._borrowers[borrower.chain]
+
+    # --- what control asks
+
+    def call_in(self, budget: str) -> None:
+        """Have all of this budget given back that is not in use: it was lowered, or has ended."""
+        self._inbox.put_nowait((None, _CalledIn(budget)))
+
+    def balances(self) -> dict[tuple[str, Key], Balance]:
+        """What workers last said they hold, by chain, of those that are not accounted for."""
+        return dict(self._balances)
+
+    def forget(self, chain: str) -> None:
+        """The chain is accounted for: what it used is in the store now."""
+        for place in [place for place in self._balances if place[0] == chain]:
+            del self._balances[place]
+        self._no.clear()
+
+    # --- the one task
+
+    async def run(self, store: LeaseStore, account: Account) -> None:
+        """For ever. While the store cannot be asked, nothing is lent."""
+        try:
+            while True:
+                news = [await self._inbox.get()]
+                while not self._inbox.empty():
+                    news.append(self._inbox.get_nowait())
+                await self._take(news, store, account)
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    async def _take(self, news: list[_News], store: LeaseStore, account: Account) -> None:
+        asks: list[tuple[Borrower, Borrow]] = []
+        for borrower, message in news:
+            if isinstance(message, Borrow):
+                assert borrower is not None
+                asks.append((borrower, message))
+                continue
+            if asks:
+                await self._lend(asks, store, account)
+                asks = []
+            await self._until_done(lambda b=borrower, m=message: self._book(b, m, store))  # type: ignore[misc]
+        if asks:
+            await self._lend(asks, store, account)
+
+    async def _book(
+        self, borrower: Borrower | None, message: Lending | _Late | _CalledIn, store: LeaseStore
+    ) -> None:
+        match message:
+            case GaveBack():
+                assert borrower is not None
+                key = (message.budget, message.start)
+                if message.amount:
+                    await store.give_back(borrower.chain, key, message.amount)
+                    self._no.pop(key, None)
+                short = self._short.get(key)
+                if short is not None:
+                    short.answers -= 1
+                    await self._again(key, store, final=short.answers <= 0)
+            case Balances():
+                assert borrower is not None
+                held = {(each.budget, each.start): each.leased for each in message.held}
+                await store.resync(borrower.chain, held)
+                self._no.clear()
+            case PeriodOver():
+                assert borrower is not None
+                key = (message.budget, message.start)
+                await store.close_period(borrower.chain, key, message.used)
+                self._balances.pop((borrower.chain, key), None)
+            case _Late():
+                await self._again(message.key, store, final=True)
+            case _CalledIn():
+                for lease in await store.leases():
+                    other = self._borrowers.get(lease.chain)
+                    if lease.key[0] == message.budget and other is not None:
+                        other.send(frame(CallIn(*lease.key)))
+
+    async def _lend(self, asks: list[tuple[Borrower, Borrow]], store: LeaseStore, account: Account) -> None:
+        now = asyncio.get_running_loop().time()
+        open_asks = []
+        for borrower, ask in asks:
+            key = (ask.budget, ask.start)
+            need, until = self._no.get(key, (0, 0.0))
+            if now < until and ask.need >= need:
+                _answer(borrower, key, 0)
+            else:
+                open_asks.append((borrower, ask))
+        short = await self._try(open_asks, store)
+        if short and await self._accounted(account):
+            short = await self._try(short, store)
+        for borrower, ask in short:
+            await self._call_others(borrower, ask, store)
+
+    async def _try(
+        self, asks: list[tuple[Borrower, Borrow]], store: LeaseStore
+    ) -> list[tuple[Borrower, Borrow]]:
+        """Those for whom not enough is left."""
+        asks = [pair for pair in asks if self._borrowers.get(pair[0].chain) is pair[0]]
+        if not asks:
+            return []
+        wanted = [Ask((ask.budget, ask.start), borrower.chain, ask.need) for borrower, ask in asks]
+        given = await self._until_done(lambda: store.lend(wanted, max(len(self._borrowers), 1)))
+        for (borrower, _), ask, amount in zip(asks, wanted, given, strict=True):
+            if amount:
+                _answer(borrower, ask.key, amount)
+        return [pair for pair, amount in zip(asks, given, strict=True) if not amount]
+
+    async def _call_others(self, borrower: Borrower, ask: Borrow, store: LeaseStore) -> None:
+        key = (ask.budget, ask.start)
+        short = self._short.get(key)
+        if short is not None:
+            short.waiting.append((borrower, ask))
+            return
+        leases = await self._until_done(store.leases)
+        holders = {lease.chain for lease in leases if lease.key == key and lease.amount}
+        others = [
+            other for chain, other in self._borrowers.items() if chain in holders and other is not borrower
+        ]
+        self._short[key] = _Short([(borrower, ask)], len(others))
+        if not others:
+            await self._again(key, store, final=True)
+            return
+        for other in others:
+            other.send(frame(CallIn(*key)))
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._patience, self._inbox.put_nowait, (None, _Late(key)))
+        self._timers = {timer for timer in self._timers if timer.when() > loop.time()} | {timer}
+
+    async def _again(self, key: Key, store: LeaseStore, *, final: bool) -> None:
+        """Try for those who wait for others to give back; what cannot be had is refused if this is the `final` try."""
+        short = self._short.pop(key, None)
+        if short is None:
+            return
+        short.waiting = await self._try(short.waiting, store)
+        if not final:
+            if short.waiting:
+                self._short[key] = short
+            return
+        for borrower, ask in short.waiting:
+            _answer(borrower, key, 0)
+            self._no[key] = (ask.need, asyncio.get_running_loop().time() + _NO_FOR)
+
+    async def _accounted(self, account: Account) -> bool:
+        try:
+            return await account()
+        except OperatorError as error:
+            _log.error("Chains that have ended cannot be accounted for yet: %s", error.message)
+            return False
+
+    async def _until_done(self, act: Callable[[], Awaitable[Result]]) -> Result:
+        """A booking must not be lost: it is tried until the store can be asked."""
+        while True:
+            try:
+                return await act()
+            except OperatorError as error:
+                _log.error("Budgets cannot be booked, and nothing more is lent: %s", error.message)
+                await asyncio.sleep(_RETRY)
+
+    def _note(self, chain: str, message: Balances) -> None:
+        if message.whole:
+            for place in [place for place in self._balances if place[0] == chain]:
+                del self._balances[place]
+        for each in message.held:
+            self._balances[chain, (each.budget, each.start)] = each
+
+
+def _answer(borrower: Borrower, key: Key, amount: int) -> None:
+    borrower.send(frame(Lent(key[0], key[1], amount)))
