@@ -27,7 +27,7 @@ def held(found: Reservation | list[Claim]) -> Reservation:
 def test_nothing_is_spent_that_was_not_leased() -> None:
     purse = Purse()
     assert purse.reserve([claim(1)]) == [claim(1)]
-    purse.leased(KEY, 10)
+    purse.lend(KEY, 10)
     first = held(purse.reserve([claim(6)]))
     assert purse.reserve([claim(5)]) == [claim(5)]
     assert first.reserved() == (Charge("bud_1", 0, 6, 6),)
@@ -42,10 +42,10 @@ def test_a_call_that_costs_nothing_needs_no_lease() -> None:
 def test_all_budgets_pay_or_none() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
-    purse.leased(KEY, 10)
+    purse.lend(KEY, 10)
     assert purse.reserve([claim(5), claim(1, CALLS)]) == [claim(1, CALLS)]
     assert purse.holding(BUDGET, FOREVER).reserved == 0
-    purse.leased(("tok_1/requests", 0), 3)
+    purse.lend(("tok_1/requests", 0), 3)
     both = held(purse.reserve([claim(5), claim(1, CALLS)]))
     assert both.settle(3) == (Charge("bud_1", 0, 3, 3), Charge("tok_1/requests", 0, 1, 1))
 
@@ -53,7 +53,7 @@ def test_all_budgets_pay_or_none() -> None:
 def test_unknown_cost_keeps_what_was_reserved() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
-    purse.leased(KEY, 10)
+    purse.lend(KEY, 10)
     assert held(purse.reserve([claim(4)])).settle(None) == (Charge("bud_1", 0, 4, 4),)
 
 
@@ -61,7 +61,7 @@ def test_another_attempt_reserves_again_or_does_not_go() -> None:
     purse = Purse()
     for budget, amount in ((BUDGET, 10), (CALLS, 1)):
         purse.holding(budget, FOREVER)
-        purse.leased((budget.id, 0), amount)
+        purse.lend((budget.id, 0), amount)
     call = held(purse.reserve([claim(4), claim(1, CALLS)]))
     assert call.again()
     assert call.reserved() == (Charge("bud_1", 0, 8, 8), Charge("tok_1/requests", 0, 1, 1))
@@ -72,7 +72,7 @@ def test_another_attempt_reserves_again_or_does_not_go() -> None:
 def test_a_call_that_did_not_go_gives_all_back() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
-    purse.leased(KEY, 10)
+    purse.lend(KEY, 10)
     held(purse.reserve([claim(10)])).cancel()
     assert purse.give_back(KEY) == 10
     assert purse.give_back(KEY) == 0
@@ -82,7 +82,7 @@ def test_a_call_that_did_not_go_gives_all_back() -> None:
 def test_what_a_provider_bills_above_the_worst_case_is_told() -> None:
     purse = Purse()
     purse.holding(BUDGET, FOREVER)
-    purse.leased(KEY, 10)
+    purse.lend(KEY, 10)
     assert held(purse.reserve([claim(5)])).settle(12) == (Charge("bud_1", 0, 12, 12),)
     assert purse.give_back(KEY) == 0
     assert purse.reserve([claim(1)]) == [claim(1)]
@@ -91,7 +91,7 @@ def test_what_a_provider_bills_above_the_worst_case_is_told() -> None:
 def test_periods_that_are_over_are_let_go_once_their_calls_have_ended() -> None:
     purse, period = Purse(), Period(5, 100)
     holding = purse.holding(BUDGET, period)
-    purse.leased(("bud_1", 5), 10)
+    purse.lend(("bud_1", 5), 10)
     purse.holding(BUDGET, FOREVER)
     call = held(purse.reserve([claim(1, period=period)]))
     assert purse.over(99) == []
@@ -99,7 +99,7 @@ def test_periods_that_are_over_are_let_go_once_their_calls_have_ended() -> None:
     call.settle(1)
     assert purse.over(100) == [holding]
     assert [each.key for each in purse] == [KEY]
-    purse.leased(("bud_1", 5), 10)  # an answer that came too late is no harm
+    purse.lend(("bud_1", 5), 10)  # an answer that came too late is no harm
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(1, 64))
@@ -139,7 +139,7 @@ class Lending(RuleBasedStateMachine):
             self.leases[worker] += more
             if lost or not more:
                 return
-            purse.leased(KEY, more)
+            purse.lend(KEY, more)
             found = held(purse.reserve([claim(need)]))
         self.journal[worker] += found.reserved()
         self.open[worker].append((found, min(cost, need)))
@@ -209,7 +209,7 @@ def test_small_calls_can_spend_all_of_it(workers: int) -> None:
                 committed -= sum(other.give_back(KEY) for other in purses)
                 more = grant(1000, committed, 1, workers)
             committed += more
-            purse.leased(KEY, more)
+            purse.lend(KEY, more)
             if not more:
                 break
             found = held(purse.reserve([claim(1)]))

@@ -7,6 +7,7 @@ import pytest
 from chatvault.core import errors
 from chatvault.core.errors import (
     AuthenticationError,
+    BudgetExceeded,
     ChatVaultError,
     ClientError,
     GatewayError,
@@ -14,6 +15,7 @@ from chatvault.core.errors import (
     NotFound,
     OperatorError,
     PermissionDenied,
+    RateLimited,
     Timeout,
     TooLarge,
     Unavailable,
@@ -26,6 +28,8 @@ TREE: dict[type[ChatVaultError], tuple[type[ChatVaultError], int]] = {
     PermissionDenied: (ClientError, 403),
     NotFound: (ClientError, 404),
     TooLarge: (ClientError, 413),
+    RateLimited: (ClientError, 429),
+    BudgetExceeded: (RateLimited, 429),
     Timeout: (ClientError, 408),
     UpstreamError: (ChatVaultError, 502),
     GatewayError: (ChatVaultError, 500),
@@ -42,7 +46,7 @@ def test_the_tree(kind: type[ChatVaultError]) -> None:
     error = kind("It was so. Do this.", code="a_code")
     assert (error.http_status, error.code, error.message) == (status, "a_code", "It was so. Do this.")
     assert str(error) == error.message
-    assert error.kind.endswith("_error")
+    assert error.kind.endswith("_error") or kind is BudgetExceeded  # OpenAI's word for it: insufficient_quota
 
 
 def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:

@@ -34,14 +34,16 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 class Holding:
     """Of one budget and period."""
 
-    __slots__ = ("asked", "budget", "leased", "period", "reserved", "settled", "touched")
+    __slots__ = ("asked", "budget", "leased", "lent", "period", "reserved", "settled", "touched")
 
     def __init__(self, budget: Budget, period: Period) -> None:
         self.budget = budget
         self.period = period
         self.leased = self.reserved = self.settled = 0
-        self.asked = False
-        """A lease is on its way."""
+        self.asked = 0
+        """So much was asked for, and is not answered yet."""
+        self.lent = 0
+        """The size of the last lease."""
         self.touched = 0.0
         """When a call last asked; for giving back what lies idle."""
 
@@ -61,23 +63,23 @@ class Holding:
 class Reservation:
     """A call's claims, while it is under way. It is settled once."""
 
-    __slots__ = ("_amounts", "_holdings")
+    __slots__ = ("_amounts", "holdings")
 
     def __init__(self, holdings: list[Holding], amounts: list[int]) -> None:
-        self._holdings = holdings
+        self.holdings = holdings
         self._amounts = amounts
 
     def reserved(self) -> tuple[Charge, ...]:
         """For the line that opens the call."""
         return tuple(
             Charge(holding.budget.id, holding.period.start, amount, holding.held)
-            for holding, amount in zip(self._holdings, self._amounts, strict=True)
+            for holding, amount in zip(self.holdings, self._amounts, strict=True)
         )
 
     def again(self) -> bool:
         """Reserve the same once more, for another attempt that may be billed too; False, and nothing is reserved,
         where a lease does not suffice."""
-        pairs = list(zip(self._holdings, self._amounts, strict=True))
+        pairs = list(zip(self.holdings, self._amounts, strict=True))
         if any(holding.spare < amount for holding, amount in pairs if holding.budget.unit == "money"):
             return False
         for index, (holding, amount) in enumerate(pairs):
@@ -90,7 +92,7 @@ class Reservation:
         """Charge what the call cost; None: it is unknown, and what was reserved is kept. For the line that closes
         it."""
         entries = []
-        for holding, amount in zip(self._holdings, self._amounts, strict=True):
+        for holding, amount in zip(self.holdings, self._amounts, strict=True):
             charged = amount if cost is None or holding.budget.unit == "requests" else cost
             holding.reserved -= amount
             holding.settled += charged
@@ -99,7 +101,7 @@ class Reservation:
 
     def cancel(self) -> None:
         """The call did not go."""
-        for holding, amount in zip(self._holdings, self._amounts, strict=True):
+        for holding, amount in zip(self.holdings, self._amounts, strict=True):
             holding.reserved -= amount
 
 
@@ -142,11 +144,14 @@ class Purse:
             holding.reserved += amount
         return Reservation(holdings, amounts)
 
-    def leased(self, key: Key, amount: int) -> None:
-        """Control has given more."""
+    def lend(self, key: Key, amount: int) -> Holding | None:
+        """Control has given so much more, or 0. None: nobody waits for it any more, and it has to be given back."""
         holding = self._holdings.get(key)
         if holding is not None:
+            holding.asked = 0
             holding.leased += amount
+            holding.lent = amount
+        return holding
 
     def give_back(self, key: Key) -> int:
         """Give back what is not needed; how much that is. Whoever calls this tells control."""

@@ -139,6 +139,10 @@ class LeaseStore(Protocol):
         """What each ask is leased, in order; 0 where not enough is left."""
         ...
 
+    async def left(self, key: Key) -> int:
+        """What is not committed."""
+        ...
+
     async def give_back(self, chain: str, key: Key, amount: int) -> None:
         """A worker's life needs so much no more."""
         ...

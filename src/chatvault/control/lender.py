@@ -58,6 +58,14 @@ class _CalledIn(msgspec.Struct, frozen=True):
     budget: str
 
 
+class _No(msgspec.Struct, frozen=True):
+    """So much, or more, was refused, since `left` was not enough; until then it is refused again unasked."""
+
+    need: int
+    left: int
+    until: float
+
+
 class _Short(msgspec.Struct):
     """Those who wait until others have given back; `answers` are still to come."""
 
@@ -77,7 +85,7 @@ class Lender:
         self._inbox: asyncio.Queue[_News] = asyncio.Queue()
         self._borrowers: dict[str, Borrower] = {}
         self._short: dict[Key, _Short] = {}
-        self._no: dict[Key, tuple[int, float]] = {}
+        self._no: dict[Key, _No] = {}
         self._balances: dict[tuple[str, Key], Balance] = {}
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -179,9 +187,9 @@ class Lender:
         open_asks = []
         for borrower, ask in asks:
             key = (ask.budget, ask.start)
-            need, until = self._no.get(key, (0, 0.0))
-            if now < until and ask.need >= need:
-                _answer(borrower, key, 0)
+            no = self._no.get(key)
+            if no is not None and now < no.until and ask.need >= no.need:
+                _answer(borrower, key, 0, no.left)
             else:
                 open_asks.append((borrower, ask))
         short = await self._try(open_asks, store)
@@ -235,9 +243,10 @@ class Lender:
             if short.waiting:
                 self._short[key] = short
             return
+        left = await self._until_done(lambda: store.left(key)) if short.waiting else 0
         for borrower, ask in short.waiting:
-            _answer(borrower, key, 0)
-            self._no[key] = (ask.need, asyncio.get_running_loop().time() + _NO_FOR)
+            _answer(borrower, key, 0, left)
+            self._no[key] = _No(ask.need, left, asyncio.get_running_loop().time() + _NO_FOR)
 
     async def _accounted(self, account: Account) -> bool:
         try:
@@ -263,5 +272,5 @@ class Lender:
             self._balances[chain, (each.budget, each.start)] = each
 
 
-def _answer(borrower: Borrower, key: Key, amount: int) -> None:
-    borrower.send(frame(Lent(key[0], key[1], amount)))
+def _answer(borrower: Borrower, key: Key, amount: int, left: int = 0) -> None:
+    borrower.send(frame(Lent(key[0], key[1], amount, left)))

@@ -7,6 +7,8 @@ ChatVaultError
 │   ├── PermissionDenied       403
 │   ├── NotFound               404
 │   ├── TooLarge               413, 431
+│   ├── RateLimited            429, with a retry hint
+│   │   └── BudgetExceeded
 │   └── Timeout                408
 ├── UpstreamError          the provider is at fault: 502, 504
 ├── GatewayError           the gateway is at fault: 500
@@ -66,6 +68,15 @@ class NotFound(ClientError):
 
 class TooLarge(ClientError):
     status = 413
+
+
+class RateLimited(ClientError):
+    status = 429
+    kind = "rate_limit_error"
+
+
+class BudgetExceeded(RateLimited):
+    kind = "insufficient_quota"
 
 
 class Timeout(ClientError):

@@ -149,11 +149,13 @@ class Beat(_Message, frozen=True, tag="beat"):
 
 
 class Lent(_Message, frozen=True, tag="lent"):
-    """The answer to `Borrow`: more was leased, or, where `amount` is 0, not as much as was needed is left."""
+    """The answer to `Borrow`: so much more was leased; 0: not as much as was needed was to be had, and `left` is what
+    nobody has of it."""
 
     budget: str
     start: int
     amount: int
+    left: int = 0
 
 
 class CallIn(_Message, frozen=True, tag="call_in"):

@@ -88,6 +88,14 @@ class Budgets:
             await connection.execute(sql.LEASE, row)
         return more
 
+    async def left(self, key: Key) -> int:
+        """What is not committed."""
+        one = {"budget": key[0], "from_start": key[1]}
+        async with self._database.read() as connection:
+            amount = (await connection.execute(*_amount(key[0]))).scalar()
+            committed = (await connection.execute(sql.COMMITTED, one)).scalar()
+        return max((amount or 0) - (committed or 0), 0)
+
     async def give_back(self, chain: str, key: Key, amount: int) -> None:
         """A worker's life needs so much no more."""
         async with self._database.change() as connection:
