@@ -9,7 +9,7 @@ import httpx2
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from chatvault.access.tokens import digest
+from chatvault.access.credential import digest
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from chatvault.access.store import Token
+from chatvault.access.holder import Holder
+from chatvault.access.token import Token
 from chatvault.config.snapshot import Snapshot
 from chatvault.control import feed_peer
 from chatvault.control.feed_server import Pace, open_feed
@@ -75,7 +76,7 @@ async def test_look_ups_are_answered_with_grant_or_reason(path: Path, grants: Me
     grants.tokens[b"r" * 32] = Token(id="tok_r", name="gone", created_at=1, revoked_at=2)
     async with open_feed(path, grants, PEPPER, Snapshot(version=1)), connected(path) as worker:
         assert isinstance(await worker.next(), Welcome)
-        assert await worker.look_up(DIGEST) == Granted(digest=DIGEST.hex(), grant=TOKEN.grant())
+        assert await worker.look_up(DIGEST) == Granted(digest=DIGEST.hex(), grant=Holder(token=TOKEN).grant())
         assert await worker.look_up(b"r" * 32) == Granted(digest=(b"r" * 32).hex(), reason="revoked")
         assert await worker.look_up(b"x" * 32) == Granted(digest=(b"x" * 32).hex(), reason="unknown")
 
@@ -102,7 +103,7 @@ async def test_a_store_that_cannot_be_asked_is_asked_again_and_nothing_is_answer
     grants.faults = 2
     async with open_feed(path, grants, PEPPER, Snapshot(version=1), pace=QUICK), connected(path) as worker:
         assert isinstance(await worker.next(), Welcome)
-        assert (await worker.look_up(DIGEST)).grant == TOKEN.grant()
+        assert (await worker.look_up(DIGEST)).grant == Holder(token=TOKEN).grant()
 
 
 async def test_a_revocation_waits_for_every_worker(path: Path, grants: MemoryGrants) -> None:

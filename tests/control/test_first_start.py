@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatvault.access.tokens import digest, well_formed
+from chatvault.access.credential import digest, well_formed
 from chatvault.control.first_start import FirstStart
 from tests.control.plane import PEPPER, Plane, open_plane
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from chatvault.access.tokens import digest
+from chatvault.access.credential import digest
 from chatvault.audit.lines import Admin, Closed
 from chatvault.audit.reader import ChainReader, chains
 from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET, runtime_dir

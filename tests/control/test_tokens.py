@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatvault.access.tokens import well_formed
+from chatvault.access.credential import well_formed
 from chatvault.core.clock import from_iso, now_us
 from chatvault.feed.messages import Revoke, Welcome
 from tests.control.plane import MANAGEMENT, Plane, client, open_plane

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from chatvault.access.store import Kind, Token
+from chatvault.access.holder import Holder
+from chatvault.access.token import Token
 from chatvault.core.errors import OperatorError
 from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import Ack, Beat, Configure, Forget, Granted, Hello, Lookup, Revoke, ToWorker
@@ -83,12 +84,12 @@ class MemoryGrants:
         self.reads = 0
         self.faults = 0
 
-    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
+    async def holders(self, digests: Sequence[bytes]) -> dict[bytes, Holder]:
         self.reads += 1
         if self.faults:
             self.faults -= 1
             raise OperatorError("The store is locked.")
-        found = {digest: self.tokens[digest] for digest in digests if digest in self.tokens}
+        found = {digest: Holder(token=self.tokens[digest]) for digest in digests if digest in self.tokens}
         self.read.set()
         if self.gate is not None:
             await self.gate.wait()

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 from pathlib import Path
 
-from chatvault.access.tokens import new_token
+from chatvault.access.credential import new_token
 from chatvault.fake import FakeProvider
 from tests.e2e.conftest import Begin, configured
 from tests.e2e.gateway import Gateway, Row, chat, eventually, eventually_async, stopped

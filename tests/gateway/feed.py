@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from chatvault.access.credential import digest, new_token
 from chatvault.access.grant import Grant
-from chatvault.access.tokens import digest, new_token
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.ids import short_id
 from chatvault.feed.frames import Frames, frame

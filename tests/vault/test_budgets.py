@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from chatvault.access.budget import Budget
-from chatvault.access.store import Ask, KeptBudget, Lease, LeaseStore, Spent, Token
+from chatvault.access.store import Ask, KeptBudget, Lease, LeaseStore, Spent
+from chatvault.access.token import Token
 from chatvault.vault.budgets import Budgets
 from chatvault.vault.store import Vault, open_vault
 

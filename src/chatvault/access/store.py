@@ -1,59 +1,14 @@
 """What keeps tokens, as the rest sees it. The vault implements it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from chatvault.access.budget import Budget
-from chatvault.access.grant import Grant
-from chatvault.access.limits import Limits, Scope
+from chatvault.access.holder import Holder
 from chatvault.access.purse import Key
-
-Kind = Literal["client", "management"]
-"""What a token opens: the data plane, or the control plane."""
-
-DEFAULT_PROJECT = "default"
-"""The project of tokens that name none; it is there from the first start."""
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token as it is kept: everything but its secret. Times are microseconds since the epoch."""
-
-    id: str
-    """`tok_` and 20 hexadecimal digits: public."""
-    name: str
-    project: str = DEFAULT_PROJECT
-    user: str | None = None
-    kind: Kind = "client"
-    created_at: int
-    expires_at: int | None = None
-    revoked_at: int | None = None
-    models: tuple[str, ...] | None = None
-    endpoints: tuple[str, ...] | None = None
-    networks: tuple[str, ...] | None = None
-    """Addresses and networks its clients must come from; None: any."""
-    parent: str | None = None
-    """The token that minted it; it ends with that one."""
-    idle: int | None = None
-    """Microseconds without a call after which it has expired."""
-    max_requests: int | None = None
-    limits: Limits | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
-
-    def grant(self) -> Grant:
-        """What this token may do, as long as it is not revoked."""
-        return Grant(
-            token=self.id,
-            project=self.project,
-            user=self.user,
-            name=self.name,
-            expires_at=self.expires_at,
-            models=self.models,
-            endpoints=self.endpoints,
-        )
-
+from chatvault.access.token import Kind, Token
 
 Place = tuple[int, str]
 """Where a page of tokens ended: `created_at` and `id` of its last one."""
@@ -62,9 +17,9 @@ Place = tuple[int, str]
 class GrantSource(Protocol):
     """What answers the workers' look-ups. Each method raises OperatorError when the store cannot be asked."""
 
-    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
-        """The tokens with these keyed digests, revoked and expired ones included. Those of a project that was
-        switched off count as revoked."""
+    async def holders(self, digests: Sequence[bytes]) -> dict[bytes, Holder]:
+        """Client tokens with these keyed digests, or with ones that were theirs before they were rotated; revoked and
+        expired ones included."""
         ...
 
     async def revoked_since(self, at_us: int) -> list[str]:
@@ -74,6 +29,11 @@ class GrantSource(Protocol):
 
 class TokenStore(GrantSource, Protocol):
     """What keeps tokens."""
+
+    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
+        """The tokens with these keyed digests, revoked and expired ones included. Those of a project that was
+        switched off count as revoked."""
+        ...
 
     async def add(self, token: Token, digest: bytes) -> None:
         """Keep a new token, and its project and user if they are new."""
@@ -92,10 +52,6 @@ class TokenStore(GrantSource, Protocol):
     async def count(self) -> int:
         """How many tokens there ever were."""
         ...
-
-
-Subject = tuple[Scope, str]
-"""Whose a limit or a budget is: a scope, and a subject as in `Limited`."""
 
 
 class KeptBudget(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from typing import Final, Literal, get_args
 import msgspec
 from starlette.requests import Request
 
-from chatvault.access.store import GrantSource
-from chatvault.access.tokens import digest
+from chatvault.access.credential import digest
+from chatvault.access.store import TokenStore
 from chatvault.core.clock import now_us
 from chatvault.core.errors import AuthenticationError, OperatorError, PermissionDenied
 from chatvault.core.secrets import Secret
@@ -35,7 +35,7 @@ class Gate:
     """Tells who is asking. `owner_path` is the path of the socket that only the owner can open."""
 
     def __init__(
-        self, store: GrantSource, pepper: bytes, given: Secret | None = None, owner_path: str | None = None
+        self, store: TokenStore, pepper: bytes, given: Secret | None = None, owner_path: str | None = None
     ) -> None:
         """`given` is the management token that the operator set. Raises OperatorError for a short one."""
         if given is not None and len(given.reveal()) < SHORTEST:
@@ -68,7 +68,7 @@ class Gate:
             raise AuthenticationError("This is no management token.", code="invalid_token")
         if token.revoked_at is not None:
             raise AuthenticationError("This management token was revoked.", code="revoked_token")
-        if token.grant().expired(now_us()):
+        if token.expires_at is not None and now_us() >= token.expires_at:
             raise AuthenticationError("This management token has expired.", code="expired_token")
         return Caller(token.id)
 

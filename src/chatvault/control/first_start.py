@@ -4,7 +4,8 @@ from typing import Protocol
 
 import msgspec
 
-from chatvault.access.store import Kind, TokenStore
+from chatvault.access.store import TokenStore
+from chatvault.access.token import Kind
 from chatvault.control.tokens import NewToken, Tokens
 
 _NOTE = "first_start"

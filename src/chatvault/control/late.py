@@ -4,7 +4,8 @@ loaded."""
 import asyncio
 from collections.abc import Sequence
 
-from chatvault.access.store import GrantSource, Kind, Token
+from chatvault.access.holder import Holder
+from chatvault.access.store import GrantSource
 
 
 class LateGrants:
@@ -18,8 +19,8 @@ class LateGrants:
         self._source = source
         self._there.set()
 
-    async def find(self, digests: Sequence[bytes], kind: Kind = "client") -> dict[bytes, Token]:
-        return await (await self._opened()).find(digests, kind)
+    async def holders(self, digests: Sequence[bytes]) -> dict[bytes, Holder]:
+        return await (await self._opened()).holders(digests)
 
     async def revoked_since(self, at_us: int) -> list[str]:
         return await (await self._opened()).revoked_since(at_us)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from typing import Protocol
 
-from chatvault.access.store import GrantSource, Token
+from chatvault.access.holder import Holder
+from chatvault.access.store import GrantSource
 from chatvault.core.errors import OperatorError
 from chatvault.feed.frames import frame
 from chatvault.feed.messages import Granted
@@ -62,11 +63,11 @@ class Lookups:
             if not self._waiting:
                 self._some.clear()
 
-    async def _read(self, digests: list[bytes]) -> dict[bytes, Token]:
+    async def _read(self, digests: list[bytes]) -> dict[bytes, Holder]:
         while True:
             moved = self._moved
             try:
-                found = await self._source.find(digests)
+                found = await self._source.holders(digests)
             except OperatorError as error:
                 _log.error("Tokens cannot be looked up: %s", error.message)
                 await asyncio.sleep(self._retry)
@@ -75,9 +76,9 @@ class Lookups:
                 return found
 
 
-def _granted(digest: bytes, token: Token | None) -> Granted:
-    if token is None:
+def _granted(digest: bytes, holder: Holder | None) -> Granted:
+    if holder is None:
         return Granted(digest=digest.hex(), reason="unknown")
-    if token.revoked_at is not None:
+    if holder.revoked:
         return Granted(digest=digest.hex(), reason="revoked")
-    return Granted(digest=digest.hex(), grant=token.grant())
+    return Granted(digest=digest.hex(), grant=holder.grant())

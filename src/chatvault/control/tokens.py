@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from chatvault.access.store import DEFAULT_PROJECT, Place, Token, TokenStore
-from chatvault.access.tokens import digest, new_token
+from chatvault.access.credential import digest, new_token
+from chatvault.access.store import Place, TokenStore
+from chatvault.access.token import DEFAULT_PROJECT, Token
 from chatvault.control.answers import answer
 from chatvault.control.auth import Caller, Gate, Permit
 from chatvault.control.feed_server import FeedServer

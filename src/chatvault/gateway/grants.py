@@ -7,8 +7,8 @@ refused with 503, never 401: a token must not look wrong because a process is do
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from chatvault.access.credential import digest, well_formed
 from chatvault.access.grant import Grant
-from chatvault.access.tokens import digest, well_formed
 from chatvault.core.errors import AuthenticationError, Unavailable
 from chatvault.feed.messages import Granted
 

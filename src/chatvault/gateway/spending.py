@@ -55,8 +55,8 @@ class Spending:
         self, budgets: Iterable[Budget], model: str | None, bound: int | None, usual: int | None, at: int
     ) -> tuple[Claim, ...]:
         """What a call has to reserve, at this time (microseconds since the epoch). `bound` is the most it may cost,
-        None where that is not known; `usual` is what such calls cost, for soft budgets. Raises BudgetExceeded for a hard
-        budget and a call without a bound."""
+        None where that is not known; `usual` is what such calls cost, for soft budgets. Raises BudgetExceeded where a
+        budget is hard and the call has no bound."""
         claims = []
         for budget in budgets:
             if budget.scope == "model" and (model is None or not fnmatchcase(model, budget.subject)):

@@ -12,9 +12,10 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chatvault.access.budget import REQUESTS, Budget
+from chatvault.access.holder import Subject
 from chatvault.access.lending import grant
 from chatvault.access.purse import Key
-from chatvault.access.store import Ask, KeptBudget, Lease, Spent, Subject
+from chatvault.access.store import Ask, KeptBudget, Lease, Spent
 from chatvault.vault import budget_statements as sql
 from chatvault.vault.database import Database
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import and_, bindparam, func, literal, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
 
-from chatvault.vault.schema import meta, projects, tokens, users
+from chatvault.vault.schema import former_digests, meta, projects, tokens, users
 
 _COLUMNS = [column for column in tokens.columns if column.name != "digest"]
 _NEWEST = (tokens.c.created_at.desc(), tokens.c.id.desc())
@@ -22,6 +22,39 @@ FIND_TOKENS: Final = (
         tokens.c.kind == bindparam("kind"),
     )
 )
+_HOLDERS = (
+    select(
+        tokens,
+        and_(projects.c.active, func.coalesce(users.c.active, True)).label("active"),
+        users.c.limits.label("user_limits"),
+        projects.c.limits.label("project_limits"),
+    )
+    .join(projects, projects.c.id == tokens.c.project_id)
+    .outerjoin(users, and_(users.c.project_id == tokens.c.project_id, users.c.id == tokens.c.user_id))
+    .where(tokens.c.kind == "client")
+)
+HOLDERS: Final = _HOLDERS.where(tokens.c.digest.in_(bindparam("digests", expanding=True)))
+FORMER_HOLDERS: Final = (
+    _HOLDERS.add_columns(former_digests.c.digest.label("former"), former_digests.c.until)
+    .join(former_digests, former_digests.c.token_id == tokens.c.id)
+    .where(former_digests.c.digest.in_(bindparam("digests", expanding=True)))
+)
+_up = (
+    select(tokens.c.id.label("child"), tokens.c.parent_id.label("ancestor"), literal(1).label("depth"))
+    .where(tokens.c.id.in_(bindparam("ids", expanding=True)), tokens.c.parent_id.is_not(None))
+    .cte("line", recursive=True)
+)
+_line = _up.union_all(
+    select(_up.c.child, tokens.c.parent_id, _up.c.depth + 1)
+    .join(tokens, tokens.c.id == _up.c.ancestor)
+    .where(tokens.c.parent_id.is_not(None), _up.c.depth < bindparam("deepest"))
+)
+PARENTS: Final = (
+    select(_line.c.child, *_COLUMNS)
+    .join(tokens, tokens.c.id == _line.c.ancestor)
+    .order_by(_line.c.child, _line.c.depth)
+)
+"""The tokens that minted these, all the way up, the nearest first."""
 GET_TOKEN: Final = select(*_COLUMNS).where(tokens.c.id == bindparam("id"))
 NEWEST_TOKENS: Final = select(*_COLUMNS).order_by(*_NEWEST).limit(bindparam("limit"))
 OLDER_TOKENS: Final = NEWEST_TOKENS.where(

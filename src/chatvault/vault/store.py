@@ -9,8 +9,11 @@ import msgspec
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chatvault.access.budget import Budget
+from chatvault.access.holder import Holder
 from chatvault.access.limits import Limits
-from chatvault.access.store import DEFAULT_PROJECT, Kind, Place, Token
+from chatvault.access.store import Place
+from chatvault.access.token import DEEPEST, DEFAULT_PROJECT, Kind, Token
 from chatvault.core.clock import now_us
 from chatvault.vault import statements
 from chatvault.vault.budgets import Budgets
@@ -40,6 +43,34 @@ class Vault:
         async with self._database.read() as connection:
             rows = (await connection.execute(statements.FIND_TOKENS, values)).mappings().all()
         return {row["digest"]: _token(row, active=row["active"]) for row in rows}
+
+    async def holders(self, digests: Sequence[bytes]) -> dict[bytes, Holder]:
+        """Client tokens with these digests, or with ones that were theirs before they were rotated."""
+        values = {"digests": list(digests)}
+        async with self._database.read() as connection:
+            found = {
+                row["digest"]: row
+                for row in (await connection.execute(statements.HOLDERS, values)).mappings()
+            }
+            if len(found) < len(digests):
+                rows = (await connection.execute(statements.FORMER_HOLDERS, values)).mappings()
+                found |= {row["former"]: row for row in rows if row["former"] not in found}
+            parents = await self._parents(
+                connection, [row["id"] for row in found.values() if row["parent_id"]]
+            )
+        holders = {digest: _holder(row, parents.get(row["id"], ())) for digest, row in found.items()}
+        subjects = sorted({subject for holder in holders.values() for subject in holder.subjects()})
+        budgets = await self.budgets.paying(subjects) if holders else []
+        return {digest: _with_budgets(holder, budgets) for digest, holder in holders.items()}
+
+    async def _parents(self, connection: AsyncConnection, ids: list[str]) -> dict[str, tuple[Token, ...]]:
+        if not ids:
+            return {}
+        values = {"ids": ids, "deepest": DEEPEST}
+        found: dict[str, tuple[Token, ...]] = {}
+        for row in (await connection.execute(statements.PARENTS, values)).mappings():
+            found[row["child"]] = (*found.get(row["child"], ()), _token(row))
+        return found
 
     async def get(self, token_id: str) -> Token | None:
         async with self._database.read() as connection:
@@ -125,6 +156,29 @@ def _values(token: Token, digest: bytes) -> dict[str, Any]:
     }
 
 
+def _holder(row: RowMapping, parents: tuple[Token, ...]) -> Holder:
+    return Holder(
+        token=_token(row),
+        active=bool(row["active"]),
+        parents=parents,
+        user_limits=_limits(row["user_limits"]),
+        project_limits=_limits(row["project_limits"]),
+        until=row.get("until"),
+    )
+
+
+def _with_budgets(holder: Holder, budgets: Sequence[Budget]) -> Holder:
+    subjects = set(holder.subjects())
+    paying = tuple(
+        each for each in budgets if each.scope == "model" or (each.scope, each.subject) in subjects
+    )
+    return msgspec.structs.replace(holder, budgets=paying)
+
+
+def _limits(value: object) -> Limits | None:
+    return None if value is None else msgspec.convert(value, Limits)
+
+
 def _token(row: RowMapping, *, active: bool = True) -> Token:
     revoked_at = row["revoked_at"]
     return Token(
@@ -142,7 +196,7 @@ def _token(row: RowMapping, *, active: bool = True) -> Token:
         parent=row["parent_id"],
         idle=row["idle_us"],
         max_requests=row["max_requests"],
-        limits=None if row["limits"] is None else msgspec.convert(row["limits"], Limits),
+        limits=_limits(row["limits"]),
         tags=tuple(row["tags"]),
         metadata=row["metadata"],
     )

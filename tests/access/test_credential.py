@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatvault.access.store import Token
-from chatvault.access.tokens import LENGTH, digest, new_token, well_formed
+from chatvault.access.credential import LENGTH, digest, new_token, well_formed
 
 
 def test_the_form_of_a_token() -> None:
@@ -56,14 +55,3 @@ def test_the_digest_needs_its_key() -> None:
     assert len(digest(b"pepper", token)) == 32
     assert digest(b"pepper", token) != digest(b"salt", token)
     assert digest(b"pepper", token) != digest(b"pepper", new_token().encode())
-
-
-def test_a_token_gives_its_grant() -> None:
-    token = Token(
-        id="tok_1", name="a laptop", project="p", user="usr_1", created_at=1, expires_at=2, models=("a",),
-        endpoints=("chat.*",),
-    )  # fmt: skip
-    grant = token.grant()
-    assert (grant.token, grant.project, grant.user, grant.name) == ("tok_1", "p", "usr_1", "a laptop")
-    assert (grant.expires_at, grant.models, grant.endpoints) == (2, ("a",), ("chat.*",))
-    assert Token(id="tok_2", name="n", created_at=1).grant().models is None
