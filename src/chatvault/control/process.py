@@ -18,11 +18,13 @@ import msgspec
 
 from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET
 from chatvault.config.schema import AuditConfig
+from chatvault.control.accounts import Accounts
 from chatvault.control.feed_server import FeedServer, open_feed
 from chatvault.control.late import LateGrants
+from chatvault.control.lender import Lender
 from chatvault.control.options import ControlOptions, Status
 from chatvault.control.sockets import listen_privately
-from chatvault.core.errors import ChatVaultError, JournalError, OperatorError
+from chatvault.core.errors import ChatVaultError, OperatorError
 from chatvault.core.secrets import private_random
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
     pepper = await asyncio.to_thread(_pepper, options.data_dir)
     grants = LateGrants()
     lost = asyncio.Event()
+    lender = Lender()
     async with open_feed(
         options.runtime / FEED_SOCKET,
         grants,
@@ -60,16 +63,25 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
         expected=options.snapshot.server.workers,
         pace=options.pace,
         gone=lambda hello: lost.set(),
+        lender=lender,
     ) as feed:
         open_stores = await asyncio.to_thread(_stores)
         async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
             grants.open(stores.vault)
+            accounts = Accounts(stores.keeper.writer.folder, stores.vault.budgets, lender)
             owner = options.runtime / ADMIN_SOCKET
             build = await asyncio.to_thread(_plane)
             plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores)
             with await asyncio.to_thread(listen_privately, owner) as listener:
                 sockets = [listener] if options.listener is None else [listener, options.listener]
-                await _serve(options, plane, stores, sockets, lost, status, stop)
+                async with asyncio.TaskGroup() as group:
+                    beside = (
+                        group.create_task(lender.run(stores.vault.budgets, accounts.settle)),
+                        group.create_task(_recover(stores, accounts, lost)),
+                    )
+                    await _serve(options, plane, stores, sockets, status, stop)
+                    for task in beside:
+                        task.cancel()
 
 
 async def _serve(
@@ -77,14 +89,12 @@ async def _serve(
     plane: "Plane",
     stores: "Stores",
     sockets: list[socket.socket],
-    lost: asyncio.Event,
     status: Status,
     stop: asyncio.Event,
 ) -> None:
     async with asyncio.TaskGroup() as group:
         beside = [
             group.create_task(stores.keeper.run()),
-            group.create_task(_recover(stores, lost)),
             group.create_task(_reloads(options, plane, status)),
             group.create_task(plane.access.run()),
             group.create_task(plane.counter.run()),
@@ -104,17 +114,23 @@ async def _serve(
             task.cancel()
 
 
-async def _recover(stores: "Stores", lost: asyncio.Event) -> None:
-    """When a worker is gone, close what it left open."""
+async def _recover(stores: "Stores", accounts: Accounts, lost: asyncio.Event) -> None:
+    """At first, and when a worker is gone: close what was left open, and account for what was lent."""
+    pauses: tuple[float, ...] = (0.0,)
     while True:
-        await lost.wait()
-        lost.clear()
-        for pause in _RECOVER_AFTER:
+        for pause in pauses:
             await asyncio.sleep(pause)
             try:
                 await stores.keeper.recover()
-            except (JournalError, OSError) as error:  # the keeper looks again by itself
+                await accounts.settle()
+            except (
+                OperatorError,
+                OSError,
+            ) as error:  # the keeper looks again by itself, and so does the lender
                 _log.error("What a worker left open could not be closed yet: %s", error)
+        await lost.wait()
+        lost.clear()
+        pauses = _RECOVER_AFTER
 
 
 async def _told(told: asyncio.Event | None, plane: "Plane") -> None:
