@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder
 from chatvault.access.token import Token
 from chatvault.config.snapshot import Snapshot
@@ -90,9 +91,9 @@ async def test_a_look_up_overtaken_by_a_revocation_never_brings_the_older_grant(
         worker.say(Lookup(digest=DIGEST.hex()))
         await asyncio.wait_for(grants.read.wait(), 2)  # the grant is read, the answer not yet sent
         grants.revoke(DIGEST, now_us())
-        assert await feed.revoke(["tok_1"]) == []
+        assert await feed.revoke(Whose(tokens=("tok_1",))) == []
         grants.gate.set()
-        assert await worker.next() == Revoke(push=1, tokens=("tok_1",))
+        assert await worker.next() == Revoke(push=1, whose=Whose(tokens=("tok_1",)))
         assert await worker.next() == Granted(digest=DIGEST.hex(), reason="revoked")
         assert grants.reads == 2
 
@@ -114,7 +115,7 @@ async def test_a_revocation_waits_for_every_worker(path: Path, grants: MemoryGra
     ):
         assert isinstance(await quick.next(), Welcome)
         assert isinstance(await slow.next(), Welcome)
-        revoking = asyncio.create_task(feed.revoke(["tok_1"]))
+        revoking = asyncio.create_task(feed.revoke(Whose(tokens=("tok_1",))))
         push = await slow.next()
         assert isinstance(push, Revoke)
         assert isinstance(await quick.next(), Revoke)
@@ -132,8 +133,8 @@ async def test_a_worker_that_does_not_acknowledge_in_time_is_named(path: Path, g
     ):
         assert isinstance(await quick.next(), Welcome)
         assert isinstance(await slow.next(), Welcome)
-        assert await feed.revoke(["tok_1"]) == [1]
-        assert await feed.forget(["tok_1"]) == [1]
+        assert await feed.revoke(Whose(tokens=("tok_1",))) == [1]
+        assert await feed.forget(Whose(tokens=("tok_1",))) == [1]
         assert await feed.configure(Snapshot(version=2)) == [1]
 
 
@@ -141,11 +142,11 @@ async def test_a_revocation_is_told_to_a_worker_that_returns_while_it_waits(
     path: Path, grants: MemoryGrants
 ) -> None:
     async with open_feed(path, grants, PEPPER, Snapshot(version=1), expected=1) as feed:
-        revoking = asyncio.create_task(feed.revoke(["tok_1"]))
+        revoking = asyncio.create_task(feed.revoke(Whose(tokens=("tok_1",))))
         await asyncio.sleep(0)
         async with connected(path) as worker:
             assert isinstance(await worker.next(), Welcome)
-            assert await worker.next() == Revoke(push=1, tokens=("tok_1",))
+            assert await worker.next() == Revoke(push=1, whose=Whose(tokens=("tok_1",)))
             assert await revoking == []
 
 
@@ -156,11 +157,11 @@ async def test_a_dead_worker_is_not_waited_for_in_vain(path: Path, grants: Memor
         async with connected(path, pid=dead.pid) as worker:
             assert isinstance(await worker.next(), Welcome)
         await until(lambda: not feed.connected())
-        assert await feed.revoke(["tok_1"]) == []
+        assert await feed.revoke(Whose(tokens=("tok_1",))) == []
         async with connected(path, pid=os.getpid()) as worker:
             assert isinstance(await worker.next(), Welcome)
         await until(lambda: not feed.connected())
-        assert await feed.revoke(["tok_1"]) == [0], "it lives, only its connection is gone"
+        assert await feed.revoke(Whose(tokens=("tok_1",))) == [0], "it lives, only its connection is gone"
 
 
 async def test_a_worker_that_returns_is_told_what_was_revoked_while_it_was_away(
@@ -170,19 +171,19 @@ async def test_a_worker_that_returns_is_told_what_was_revoked_while_it_was_away(
     grants.faults = 1
     async with open_feed(path, grants, PEPPER, Snapshot(version=1), pace=QUICK), connected(path) as worker:
         assert isinstance(await worker.next(), Welcome)
-        assert await worker.next() == Revoke(push=1, tokens=("tok_1",))
+        assert await worker.next() == Revoke(push=1, whose=Whose(tokens=("tok_1",)))
 
 
 async def test_configurations_and_changed_grants_are_pushed(path: Path, grants: MemoryGrants) -> None:
     async with open_feed(path, grants, PEPPER, Snapshot(version=1)) as feed:
         assert await feed.configure(Snapshot(version=2)) == []
-        assert await feed.forget(["tok_1"]) == [], "one that connects knows no grants"
+        assert await feed.forget(Whose(tokens=("tok_1",))) == [], "one that connects knows no grants"
         async with connected(path) as worker:
             assert await worker.next() == Welcome(pepper=PEPPER.hex(), snapshot=Snapshot(version=2))
             assert await feed.configure(Snapshot(version=3)) == []
-            assert await feed.forget(["tok_1"]) == []
+            assert await feed.forget(Whose(tokens=("tok_1",))) == []
             assert await worker.next() == Configure(push=3, snapshot=Snapshot(version=3))
-            assert await worker.next() == Forget(push=4, tokens=("tok_1",))
+            assert await worker.next() == Forget(push=4, whose=Whose(tokens=("tok_1",)))
 
 
 async def test_a_configuration_does_not_wait_for_a_worker_that_went(path: Path, grants: MemoryGrants) -> None:
@@ -260,7 +261,7 @@ async def test_a_worker_that_connects_anew_replaces_its_older_connection(
             assert isinstance(await newer.next(), Welcome)
             assert await older.next() is None
             assert len(feed.connected()) == 1
-            assert await feed.revoke(["tok_1"]) == []
+            assert await feed.revoke(Whose(tokens=("tok_1",))) == []
 
 
 async def test_a_worker_that_reads_nothing_is_dropped_before_it_fills_the_memory(
@@ -274,7 +275,7 @@ async def test_a_worker_that_reads_nothing_is_dropped_before_it_fills_the_memory
         tries = 0
         while feed.connected() and tries < 10:
             tries += 1
-            await feed.forget(big)
+            await feed.forget(Whose(tokens=big))
         assert feed.connected() == []
         assert tries * len(big) * 24 > feed_peer.MAX_UNREAD / 2
         writer.close()
@@ -306,5 +307,5 @@ async def test_control_may_die_and_return_and_the_worker_syncs_anew(path: Path, 
     grants.revoke(DIGEST, now_us())
     async with open_feed(path, grants, PEPPER, Snapshot(version=2)), connected(path) as worker:
         assert await worker.next() == Welcome(pepper=PEPPER.hex(), snapshot=Snapshot(version=2))
-        assert await worker.next() == Revoke(push=1, tokens=("tok_1",))
+        assert await worker.next() == Revoke(push=1, whose=Whose(tokens=("tok_1",)))
         assert (await worker.look_up(DIGEST)).reason == "revoked"

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from chatvault.access.credential import digest
+from chatvault.access.grant import Whose
 from chatvault.audit.lines import Admin, Closed
 from chatvault.audit.reader import ChainReader, chains
 from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET, runtime_dir
@@ -172,10 +173,10 @@ async def test_a_worker_syncs_anew_with_a_control_that_returned(data: Path) -> N
             assert isinstance(await worker.next(), Welcome)
             token = await running.ask("POST", "/manage/tokens", {"name": "n"})
             assert await running.ask("DELETE", f"/manage/tokens/{token['token_id']}") is None
-            assert await worker.next() == Revoke(push=1, tokens=(token["token_id"],))
+            assert await worker.next() == Revoke(push=1, whose=Whose(tokens=(token["token_id"],)))
     async with control(data), connected(feed) as worker:
         assert isinstance(await worker.next(), Welcome)
-        assert await worker.next() == Revoke(push=1, tokens=(token["token_id"],))
+        assert await worker.next() == Revoke(push=1, whose=Whose(tokens=(token["token_id"],)))
 
 
 DOOMED = """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatvault.access.credential import well_formed
+from chatvault.access.grant import Whose
 from chatvault.core.clock import from_iso, now_us
 from chatvault.feed.messages import Revoke, Welcome
 from tests.control.plane import MANAGEMENT, Plane, client, open_plane
@@ -146,7 +147,7 @@ async def test_a_revocation_returns_when_the_worker_has_acknowledged_it(tmp_path
             assert isinstance(await worker.next(), Welcome)
             answer = await plane.http.delete(f"/manage/tokens/{token['token_id']}")
             assert answer.status_code == 204
-            assert await worker.next() == Revoke(push=1, tokens=(token["token_id"],))
+            assert await worker.next() == Revoke(push=1, whose=Whose(tokens=(token["token_id"],)))
 
 
 async def test_a_worker_that_did_not_acknowledge_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder
 from chatvault.access.token import Token
 from chatvault.core.errors import OperatorError
@@ -95,11 +96,12 @@ class MemoryGrants:
             await self.gate.wait()
         return found
 
-    async def revoked_since(self, at_us: int) -> list[str]:
+    async def revoked_since(self, at_us: int) -> Whose:
         if self.faults:
             self.faults -= 1
             raise OperatorError("The store is locked.")
-        return [t.id for t in self.tokens.values() if t.revoked_at is not None and t.revoked_at >= at_us]
+        tokens = self.tokens.values()
+        return Whose(tuple(t.id for t in tokens if t.revoked_at is not None and t.revoked_at >= at_us))
 
     def revoke(self, digest: bytes, at_us: int) -> None:
         self.tokens[digest] = msgspec.structs.replace(self.tokens[digest], revoked_at=at_us)

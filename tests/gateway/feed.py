@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chatvault.access.credential import digest, new_token
-from chatvault.access.grant import Grant
+from chatvault.access.grant import Grant, Whose
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.ids import short_id
 from chatvault.feed.frames import Frames, frame
@@ -85,10 +85,10 @@ class Control:
         key = digest(PEPPER, token.encode()).hex()
         grant = self.grant(token)
         self.grants[key] = Granted(key, None, "revoked")
-        await self._push(Revoke(self._number(), (grant.token,)))
+        await self._push(Revoke(self._number(), Whose(tokens=(grant.token,))))
 
     async def forget(self, token: str) -> None:
-        await self._push(Forget(self._number(), (self.grant(token).token,)))
+        await self._push(Forget(self._number(), Whose(tokens=(self.grant(token).token,))))
 
     async def configure(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot

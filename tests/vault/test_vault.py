@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chatvault.access.grant import Whose
 from chatvault.access.limits import Limits
 from chatvault.access.store import TokenStore
 from chatvault.access.token import Token
@@ -80,8 +81,8 @@ async def test_a_token_is_revoked_once(vault: Vault) -> None:
     found = await vault.get("tok_0001")
     assert found is not None
     assert found.revoked_at == 7
-    assert await vault.revoked_since(7) == ["tok_0001"]
-    assert await vault.revoked_since(8) == []
+    assert await vault.revoked_since(7) == Whose(tokens=("tok_0001",))
+    assert await vault.revoked_since(8) == Whose()
 
 
 async def test_tokens_of_a_project_that_is_switched_off_count_as_revoked(vault: Vault) -> None:

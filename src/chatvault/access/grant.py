@@ -12,6 +12,16 @@ ACCOUNT = "account"
 named."""
 
 
+class Whose(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Those whose grants have changed or ended: tokens and all that they minted, projects, users (`project/user`), or
+    everyone's."""
+
+    tokens: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    everyone: bool = False
+
+
 class Bounds(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a token is held to; as in `Grant`."""
 
@@ -39,6 +49,8 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     endpoints: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
     """Addresses and networks its clients must come from."""
+    parents: tuple[str, ...] = ()
+    """The tokens it was minted by, the nearest first, and what they are held to: `within`."""
     within: tuple[Bounds, ...] = ()
     idle: int | None = None
     """Microseconds without a call after which it has expired."""
@@ -51,6 +63,16 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def expired(self, now_us: int) -> bool:
         return self.expires_at is not None and now_us >= self.expires_at
+
+    def concerns(self, whose: Whose) -> bool:
+        """Whether this grant stands on one of these."""
+        return (
+            whose.everyone
+            or self.token in whose.tokens
+            or self.project in whose.projects
+            or (self.user is not None and f"{self.project}/{self.user}" in whose.users)
+            or any(parent in whose.tokens for parent in self.parents)
+        )
 
     def allows_model(self, model: str) -> bool:
         return _matches(model, self.models) and all(_matches(model, outer.models) for outer in self.within)

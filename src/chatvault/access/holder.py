@@ -54,6 +54,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
             models=token.models,
             endpoints=token.endpoints,
             networks=token.networks,
+            parents=tuple(each.id for each in self.parents),
             within=tuple(Bounds(each.models, each.endpoints, each.networks) for each in self.parents),
             idle=token.idle,
             limits=self._limits(line),

@@ -30,7 +30,7 @@ class Exceeded(msgspec.Struct, frozen=True, gc=False):
     retry_after: float | None
 
 
-class Standing(NamedTuple):
+class Left(NamedTuple):
     """What the tightest window of a unit has left; `reset` is seconds until all of it is free again."""
 
     most: int
@@ -135,15 +135,15 @@ class Ticket:
         for window, at in self._requests:
             window.adjust(at, -1)
 
-    def standing(self, unit: Unit, now: int) -> Standing | None:
+    def standing(self, unit: Unit, now: int) -> Left | None:
         """Of the tightest window of this unit; None where there is none."""
-        found: Standing | None = None
+        found: Left | None = None
         for meter in self._meters:
             for gauge in meter.requests if unit == "requests" else meter.tokens:
                 used = gauge.window.expire(now)
                 left = max(gauge.most - used, 0)
                 if found is None or left * found.most < found.left * gauge.rule.most:
-                    found = Standing(gauge.rule.most, left, gauge.window.empty_in(now) / MICRO)
+                    found = Left(gauge.rule.most, left, gauge.window.empty_in(now) / MICRO)
         return found
 
     def _leave(self) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from chatvault.access.budget import Budget
+from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder
 from chatvault.access.purse import Key
 from chatvault.access.token import Kind, Token
@@ -22,8 +23,8 @@ class GrantSource(Protocol):
         expired ones included."""
         ...
 
-    async def revoked_since(self, at_us: int) -> list[str]:
-        """Ids of the tokens that were revoked at this time or later."""
+    async def revoked_since(self, at_us: int) -> Whose:
+        """The tokens that were revoked at this time or later, and the projects and users that are switched off."""
         ...
 
 

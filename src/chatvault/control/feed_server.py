@@ -13,12 +13,13 @@ time.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
+from chatvault.access.grant import Whose
 from chatvault.access.store import GrantSource
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.control.feed_peer import Peer
@@ -135,19 +136,19 @@ class FeedServer:
         for peer in self._peers.values():
             peer.send(data)
 
-    async def forget(self, tokens: Sequence[str]) -> list[int]:
-        """Have these tokens looked up again; call it after they were changed. Answers as `configure` does."""
+    async def forget(self, whose: Whose) -> list[int]:
+        """Have these looked up again; call it after they were changed. Answers as `configure` does."""
         self._lookups.overtake()
         self._last_push += 1
-        message = Forget(push=self._last_push, tokens=tuple(tokens))
+        message = Forget(push=self._last_push, whose=whose)
         return await self._push(message, set(self._peers), again=False)
 
-    async def revoke(self, tokens: Sequence[str]) -> list[int]:
-        """End these tokens everywhere; call it after the store has them revoked. Answers with the workers
+    async def revoke(self, whose: Whose) -> list[int]:
+        """End these everywhere; call it after the store has them revoked. Answers with the workers
         that are, or may be, alive and had not acknowledged it in time."""
         self._lookups.overtake()
         self._last_push += 1
-        message = Revoke(push=self._last_push, tokens=tuple(tokens))
+        message = Revoke(push=self._last_push, whose=whose)
         missing = await self._push(message, {*range(self._expected), *self._peers}, again=True)
         return [worker for worker in missing if worker in self._peers or self._may_live(worker)]
 
@@ -257,14 +258,14 @@ class FeedServer:
         """Tell a worker that has connected of what was revoked while it was away."""
         while self._peers.get(peer.hello.worker if peer.hello else -1) is peer:
             try:
-                tokens = await self._source.revoked_since(now_us() - MEMORY)
+                whose = await self._source.revoked_since(now_us() - MEMORY)
             except OperatorError as error:
                 _log.error("Revoked tokens cannot be read: %s", error.message)
                 await asyncio.sleep(self._pace.heartbeat)
                 continue
-            if tokens:
+            if whose != Whose():
                 self._last_push += 1
-                peer.send(frame(Revoke(push=self._last_push, tokens=tuple(tokens))))
+                peer.send(frame(Revoke(push=self._last_push, whose=whose)))
             return
 
     def _may_live(self, worker: int) -> bool:

@@ -4,6 +4,7 @@ loaded."""
 import asyncio
 from collections.abc import Sequence
 
+from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder
 from chatvault.access.store import GrantSource
 
@@ -22,7 +23,7 @@ class LateGrants:
     async def holders(self, digests: Sequence[bytes]) -> dict[bytes, Holder]:
         return await (await self._opened()).holders(digests)
 
-    async def revoked_since(self, at_us: int) -> list[str]:
+    async def revoked_since(self, at_us: int) -> Whose:
         return await (await self._opened()).revoked_since(at_us)
 
     async def _opened(self) -> GrantSource:

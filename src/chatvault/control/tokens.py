@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from chatvault.access.credential import digest, new_token
+from chatvault.access.grant import Whose
 from chatvault.access.store import Place, TokenStore
 from chatvault.access.token import DEFAULT_PROJECT, Token
 from chatvault.control.answers import answer
@@ -116,7 +117,7 @@ class Tokens:
                 await self._store.revoke(token.id, now)
         if not push or token.kind == "management":
             return []
-        return await self._feed.revoke([token.id])
+        return await self._feed.revoke(Whose(tokens=(token.id,)))
 
 
 def tokens_router(tokens: Tokens, gate: Gate) -> APIRouter:

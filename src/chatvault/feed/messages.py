@@ -7,7 +7,7 @@ look-up was sent after it.
 
 import msgspec
 
-from chatvault.access.grant import Grant
+from chatvault.access.grant import Grant, Whose
 from chatvault.config.snapshot import AccessToken, Snapshot
 
 HEARTBEAT = 2.0
@@ -123,18 +123,17 @@ class Configure(_Message, frozen=True, tag="configure"):
 
 
 class Revoke(_Message, frozen=True, tag="revoke"):
-    """Forget the grants of these tokens, and end what they have in flight. To be acknowledged once that is
-    so."""
+    """Forget these grants, and end what they have in flight. To be acknowledged once that is so."""
 
     push: int
-    tokens: tuple[str, ...]
+    whose: Whose
 
 
 class Forget(_Message, frozen=True, tag="forget"):
-    """Look these tokens up again at their next use (they were changed). To be acknowledged."""
+    """Look these up again at their next use (they were changed). To be acknowledged."""
 
     push: int
-    tokens: tuple[str, ...]
+    whose: Whose
 
 
 class Access(_Message, frozen=True, tag="access"):

@@ -8,6 +8,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
+from chatvault.access.grant import Whose
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import (
@@ -44,9 +45,9 @@ class Subscriber(Protocol):
 
     def granted(self, answer: Granted) -> None: ...
 
-    def forget(self, tokens: tuple[str, ...]) -> None: ...
+    def forget(self, whose: Whose) -> None: ...
 
-    def revoke(self, tokens: tuple[str, ...]) -> None: ...
+    def revoke(self, whose: Whose) -> None: ...
 
 
 class FeedClient(asyncio.Protocol):
@@ -151,10 +152,10 @@ class FeedClient(asyncio.Protocol):
                 subscriber.configure(message.snapshot)
                 self._send(Ack(message.push))
             case Revoke():
-                subscriber.revoke(message.tokens)
+                subscriber.revoke(message.whose)
                 self._send(Ack(message.push))
             case Forget():
-                subscriber.forget(message.tokens)
+                subscriber.forget(message.whose)
                 self._send(Ack(message.push))
             case Access():
                 subscriber.access(message.tokens)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from chatvault.access.credential import digest, well_formed
-from chatvault.access.grant import Grant
+from chatvault.access.grant import Grant, Whose
 from chatvault.core.errors import AuthenticationError, Unavailable
 from chatvault.feed.messages import Granted
 
@@ -29,7 +29,6 @@ class Grants:
         self._now = now
         self._pepper = b""
         self._known: dict[bytes, Grant] = {}
-        self._by_token: dict[str, bytes] = {}
         self._unknown: dict[bytes, str] = {}
         self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
 
@@ -38,7 +37,6 @@ class Grants:
         asked again."""
         self._pepper = pepper
         self._known.clear()
-        self._by_token.clear()
         self._unknown.clear()
         for key in self._waiting:
             self._ask(key)
@@ -77,9 +75,8 @@ class Grants:
         grant = answer.grant
         if grant is not None:
             if len(self._known) >= _MAX_GRANTS:
-                self._drop(next(iter(self._known)))
+                del self._known[next(iter(self._known))]
             self._known[key] = grant
-            self._by_token[grant.token] = key
         else:
             if len(self._unknown) >= _MAX_UNKNOWN:
                 self._unknown.pop(next(iter(self._unknown)))
@@ -87,11 +84,9 @@ class Grants:
         for call, _ in self._waiting.pop(key, ()):
             call.granted(grant, None if grant is not None else _no_grant(answer.reason or "unknown"))
 
-    def forget(self, tokens: tuple[str, ...]) -> None:
-        for token in tokens:
-            key = self._by_token.get(token)
-            if key is not None:
-                self._drop(key)
+    def forget(self, whose: Whose) -> None:
+        for key in [key for key, grant in self._known.items() if grant.concerns(whose)]:
+            del self._known[key]
         self._unknown.clear()
 
     def leave(self, call: "Call") -> None:
@@ -109,11 +104,6 @@ class Grants:
                     del self._waiting[key]
             for call in late:
                 call.granted(None, _no_control())
-
-    def _drop(self, key: bytes) -> None:
-        grant = self._known.pop(key, None)
-        if grant is not None:
-            self._by_token.pop(grant.token, None)
 
 
 def _no_grant(reason: str) -> AuthenticationError:

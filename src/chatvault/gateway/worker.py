@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from chatvault import __version__
+from chatvault.access.grant import Whose
 from chatvault.audit.lines import Priced, Private
 from chatvault.audit.redaction import redact
 from chatvault.audit.writer import ChainWriter
@@ -117,17 +118,16 @@ class Worker:
     def granted(self, answer: Granted) -> None:
         self.grants.granted(answer)
 
-    def forget(self, tokens: tuple[str, ...]) -> None:
-        self.grants.forget(tokens)
+    def forget(self, whose: Whose) -> None:
+        self.grants.forget(whose)
 
-    def revoke(self, tokens: tuple[str, ...]) -> None:
-        """Forget the tokens, and end what they have under way: calls whose client has left, and calls whose
+    def revoke(self, whose: Whose) -> None:
+        """Forget these grants, and end what they have under way: calls whose client has left, and calls whose
         body still comes, too."""
-        self.grants.forget(tokens)
-        gone = set(tokens)
+        self.grants.forget(whose)
         coming = {connection.call for connection in self.connections if connection.call is not None}
         for call in self.calls | coming:
-            if call.grant is not None and call.grant.token in gone:
+            if call.grant is not None and call.grant.concerns(whose):
                 call.end_by_gateway(
                     PermissionDenied(
                         "This token was revoked while the call was under way.", code="token_revoked"

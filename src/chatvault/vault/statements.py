@@ -66,6 +66,10 @@ REVOKE_TOKEN: Final = (
     .where(tokens.c.id == bindparam("token"), tokens.c.revoked_at.is_(None))
     .values(revoked_at=bindparam("at"))
 )
+INACTIVE_PROJECTS: Final = select(projects.c.id).where(~projects.c.active).order_by(projects.c.id)
+INACTIVE_USERS: Final = (
+    select(users.c.project_id, users.c.id).where(~users.c.active).order_by(users.c.project_id, users.c.id)
+)
 REVOKED_SINCE: Final = (
     select(tokens.c.id).where(tokens.c.revoked_at >= bindparam("at")).order_by(tokens.c.revoked_at)
 )

@@ -10,7 +10,8 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chatvault.access.budget import Budget
-from chatvault.access.holder import Holder
+from chatvault.access.grant import Whose
+from chatvault.access.holder import Holder, user_subject
 from chatvault.access.limits import Limits
 from chatvault.access.store import Place
 from chatvault.access.token import DEEPEST, DEFAULT_PROJECT, Kind, Token
@@ -94,10 +95,14 @@ class Vault:
             done = await connection.execute(statements.REVOKE_TOKEN, {"token": token_id, "at": at_us})
         return bool(done.rowcount)
 
-    async def revoked_since(self, at_us: int) -> list[str]:
-        """Ids of the tokens that were revoked at this time or later, the earliest first."""
+    async def revoked_since(self, at_us: int) -> Whose:
+        """The tokens that were revoked at this time or later, the earliest first, and the projects and users that are
+        switched off."""
         async with self._database.read() as connection:
-            return list((await connection.execute(statements.REVOKED_SINCE, {"at": at_us})).scalars())
+            tokens = (await connection.execute(statements.REVOKED_SINCE, {"at": at_us})).scalars().all()
+            projects = (await connection.execute(statements.INACTIVE_PROJECTS)).scalars().all()
+            users = (await connection.execute(statements.INACTIVE_USERS)).all()
+        return Whose(tuple(tokens), tuple(projects), tuple(user_subject(*row) for row in users))
 
     async def count(self, kind: Kind = "client") -> int:
         """How many tokens of a kind there ever were."""
