@@ -22,6 +22,7 @@ class _EveryFunction(frozenset[str]):
 # Files whose calls may block the event loop, and why.
 MAY_BLOCK = (
     "chatvault/audit/writer.py",  # a record is written ahead of its call: one write() into the page cache
+    "chatvault/access/budget.py",  # a time zone's rules are read once, a small file
 )
 
 

@@ -14,16 +14,20 @@ from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
+from chatvault.control.budgets import Budgets, budgets_router
 from chatvault.control.edge import App, Edge
 from chatvault.control.feed_server import FeedServer, Pace, open_feed
 from chatvault.control.first_start import FirstStart
 from chatvault.control.google_grant import exchange
 from chatvault.control.health import Health, Parts, health_router
+from chatvault.control.lender import Lender
 from chatvault.control.options import Resolved
+from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import Coverage
 from chatvault.control.tokens import Tokens, tokens_router
 from chatvault.control.usage import usage_router
+from chatvault.control.users import Users, users_router
 from chatvault.core.errors import JournalError, OperatorError
 from chatvault.core.secrets import Secret
 from chatvault.ledger.queries import LedgerQueries
@@ -63,7 +67,7 @@ class MemoryJournal:
 
 
 class Plane:
-    def __init__(self, vault: Vault, feed: FeedServer, path: Path, data: Path) -> None:
+    def __init__(self, vault: Vault, feed: FeedServer, lender: Lender, path: Path, data: Path) -> None:
         self.vault, self.feed, self.feed_path, self.data = vault, feed, path, data
         self.journal = MemoryJournal()
         self.coverage: Coverage | JournalError = Coverage(number=3, at=1_000_000, unsigned=2, chains=1)
@@ -71,6 +75,7 @@ class Plane:
         self.queries = LedgerQueries(data)
         self.accounts: dict[str, GoogleAccount] = {}
         self.access = AccessTokens(feed.lend, exchange, {})
+        self.lender = lender
         self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
         self.tokens = Tokens(vault, PEPPER, feed, self.journal)
         self.first_start = FirstStart(vault, self.tokens, given=False)
@@ -79,7 +84,12 @@ class Plane:
         )
         routers = [
             health_router(Health(parts), self.gate),
+            projects_router(Projects(vault.people, feed, self.journal, self.queries), self.gate),
+            users_router(Users(vault.people, feed, self.journal), self.gate),
             tokens_router(self.tokens, self.gate),
+            budgets_router(
+                Budgets(vault.budgets, (vault, vault.people), feed, self.lender, self.journal), self.gate
+            ),
             usage_router(self.queries, self.gate),
             reload_router(Reload(self._resolve, feed, self.journal, self.access), self.gate),
         ]
@@ -104,8 +114,11 @@ class Plane:
             raise self.next
         return Resolved(self.next, self.accounts)
 
+    def digest(self, token: str) -> bytes:
+        return digest(PEPPER, token.encode())
+
     async def digest_known(self, token: str) -> bool:
-        return bool(await self.vault.find([digest(PEPPER, token.encode())]))
+        return bool(await self.vault.find([self.digest(token)]))
 
 
 def client(app: App, token: str | None = None) -> httpx2.AsyncClient:
@@ -117,14 +130,20 @@ def client(app: App, token: str | None = None) -> httpx2.AsyncClient:
 @asynccontextmanager
 async def open_plane(data: Path, *, expected: int = 0, patience: float = 0.15) -> AsyncIterator[Plane]:
     with TemporaryDirectory(prefix="cv") as folder:
-        path = Path(folder) / "feed.sock"
+        path, lender = Path(folder) / "feed.sock", Lender()
         async with (
             open_vault(data / "vault.db", patience=0.2) as vault,
             open_feed(
-                path, vault, PEPPER, Snapshot(version=1), expected=expected, pace=Pace(5, 15, patience)
+                path,
+                vault,
+                PEPPER,
+                Snapshot(version=1),
+                expected=expected,
+                pace=Pace(5, 15, patience),
+                lender=lender,
             ) as feed,
         ):
-            plane = Plane(vault, feed, path, data)
+            plane = Plane(vault, feed, lender, path, data)
             async with plane.http:
                 yield plane
             await plane.queries.close()

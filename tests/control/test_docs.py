@@ -9,7 +9,11 @@ import pytest
 
 import chatvault
 from chatvault.control.api import policy_of
+from chatvault.control.budgets import NewBudget
+from chatvault.control.forms import LimitsForm
+from chatvault.control.projects import NewProject
 from chatvault.control.tokens import NewToken
+from chatvault.control.users import NewUser
 from chatvault.feed.messages import Health
 from chatvault.ledger.schema import usage_logs
 from chatvault.ledger.summary import DIMENSIONS, Summary
@@ -41,6 +45,10 @@ async def test_every_route_is_documented_with_its_policy_and_parameters(plane: P
     "names",
     [
         list(NewToken.model_fields),
+        list(NewProject.model_fields),
+        list(NewUser.model_fields),
+        list(NewBudget.model_fields),
+        list(LimitsForm.model_fields),
         list(Health.__struct_fields__),
         [column.name for column in usage_logs.columns],
         [name for name in Summary.__struct_fields__ if name not in ("group", "first_us", "last_us")],

@@ -8,6 +8,7 @@ import msgspec
 from chatvault.access.budget import Budget
 from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder
+from chatvault.access.people import Project, User
 from chatvault.access.purse import Key
 from chatvault.access.token import Kind, Token
 
@@ -52,6 +53,48 @@ class TokenStore(GrantSource, Protocol):
 
     async def count(self) -> int:
         """How many tokens there ever were."""
+        ...
+
+
+class PeopleStore(Protocol):
+    """What keeps projects and users. Each method raises OperatorError when the store cannot be asked."""
+
+    async def add_project(self, project: Project) -> bool:
+        """False: there is one of this id, and nothing was changed."""
+        ...
+
+    async def project(self, project_id: str) -> Project | None: ...
+
+    async def projects(self, limit: int, after: str = "") -> list[Project]:
+        """In the order of their ids."""
+        ...
+
+    async def change_project(self, project: Project) -> None:
+        """Keep its name, its limits, and whether it is active."""
+        ...
+
+    async def drop_project(self, project_id: str) -> bool:
+        """False: tokens, users, budgets or keys are its own, and it stays."""
+        ...
+
+    async def live_tokens(self, project_id: str) -> int:
+        """How many of its tokens were not revoked."""
+        ...
+
+    async def add_user(self, user: User) -> bool:
+        """False: there is one of this id in the project, and nothing was changed."""
+        ...
+
+    async def user(self, project_id: str, user_id: str) -> User | None: ...
+
+    async def users(
+        self, limit: int, *, project: str | None = None, after: tuple[str, str] = ("", "")
+    ) -> list[User]:
+        """In the order of their projects' ids and their own."""
+        ...
+
+    async def change_user(self, user: User) -> None:
+        """Keep its name, its limits, and whether it is active."""
         ...
 
 

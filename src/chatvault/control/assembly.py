@@ -9,18 +9,22 @@ from chatvault.config.snapshot import AccessToken
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
+from chatvault.control.budgets import Budgets, budgets_router
 from chatvault.control.counter import Counter
 from chatvault.control.edge import Edge
 from chatvault.control.feed_server import FeedServer
 from chatvault.control.first_start import FirstStart
 from chatvault.control.health import Health, Parts, health_router
 from chatvault.control.http_server import HttpServer
+from chatvault.control.lender import Lender
 from chatvault.control.options import ControlOptions
+from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.tokens import Tokens, tokens_router
 from chatvault.control.usage import usage_router
+from chatvault.control.users import Users, users_router
 from chatvault.providers.google_account import GoogleAccount
 
 
@@ -32,7 +36,9 @@ class Plane(msgspec.Struct, frozen=True):
     access: AccessTokens
 
 
-def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedServer, stores: Stores) -> Plane:
+def build(
+    options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedServer, stores: Stores, lender: Lender
+) -> Plane:
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
@@ -40,6 +46,7 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
     tokens = Tokens(vault, pepper, feed, keeper)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
     reload = Reload(options.resolve, feed, keeper, access)
+    budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, keeper)
     signed = SignedSoFar(keeper.writer.folder, keeper.writer.chain)
     health = Health(
         Parts(
@@ -54,7 +61,10 @@ def build(options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedSer
     )
     routers = (
         health_router(health, gate),
+        projects_router(Projects(vault.people, feed, keeper, queries), gate),
+        users_router(Users(vault.people, feed, keeper), gate),
         tokens_router(tokens, gate),
+        budgets_router(budgets, gate),
         usage_router(queries, gate),
         reload_router(reload, gate),
     )

@@ -16,7 +16,22 @@ from chatvault.core.clock import now_us
 from chatvault.core.errors import AuthenticationError, OperatorError, PermissionDenied
 from chatvault.core.secrets import Secret
 
-Permission = Literal["tokens:read", "tokens:write", "usage:read", "health:read", "config:write"]
+Permission = Literal[
+    "projects:read",
+    "projects:write",
+    "users:read",
+    "users:write",
+    "tokens:read",
+    "tokens:write",
+    "budgets:read",
+    "budgets:write",
+    "keys:read",
+    "keys:write",
+    "limits:read",
+    "usage:read",
+    "health:read",
+    "config:write",
+]
 PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
 
 SHORTEST: Final = 16

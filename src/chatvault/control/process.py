@@ -71,7 +71,7 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
             accounts = Accounts(stores.keeper.writer.folder, stores.vault.budgets, lender)
             owner = options.runtime / ADMIN_SOCKET
             build = await asyncio.to_thread(_plane)
-            plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores)
+            plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores, lender)
             with await asyncio.to_thread(listen_privately, owner) as listener:
                 sockets = [listener] if options.listener is None else [listener, options.listener]
                 async with asyncio.TaskGroup() as group:
@@ -176,7 +176,7 @@ def _stores() -> "Callable[[Path, AuditConfig, str], AbstractAsyncContextManager
     return open_stores
 
 
-def _plane() -> "Callable[[ControlOptions, bytes, str, FeedServer, Stores], Plane]":
+def _plane() -> "Callable[[ControlOptions, bytes, str, FeedServer, Stores, Lender], Plane]":
     from chatvault.control.assembly import build
 
     return build

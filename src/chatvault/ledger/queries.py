@@ -96,6 +96,10 @@ class LedgerQueries:
         found = await self._calls(select(usage_logs).where(usage_logs.c.id == id))
         return found[0] if found else None
 
+    async def any_of(self, project: str) -> bool:
+        """Whether calls of this project are on record. Raises LedgerError."""
+        return bool((await self.rows(Filter(project=project), limit=1)).calls)
+
     async def summary(
         self, group_by: Sequence[Dimension] = (), which: Filter = _ALL, *, limit: int = 1000
     ) -> list[Summary]:

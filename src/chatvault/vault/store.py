@@ -19,6 +19,7 @@ from chatvault.core.clock import now_us
 from chatvault.vault import statements
 from chatvault.vault.budgets import Budgets
 from chatvault.vault.database import Database, open_database
+from chatvault.vault.people import People
 
 
 class Vault:
@@ -28,6 +29,7 @@ class Vault:
         self.path = database.path
         self._database = database
         self.budgets = Budgets(database)
+        self.people = People(database)
 
     async def add(self, token: Token, digest: bytes) -> None:
         """Keep a new token, and its project and user if they are new."""
