@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from chatvault.access.credential import digest
+from chatvault.access.limits import Limits
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
@@ -25,7 +26,8 @@ from chatvault.control.options import Resolved
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import Coverage
-from chatvault.control.tokens import Tokens, tokens_router
+from chatvault.control.token_routes import tokens_router
+from chatvault.control.tokens import Tokens
 from chatvault.control.usage import usage_router
 from chatvault.control.users import Users, users_router
 from chatvault.core.errors import JournalError, OperatorError
@@ -77,7 +79,8 @@ class Plane:
         self.access = AccessTokens(feed.lend, exchange, {})
         self.lender = lender
         self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
-        self.tokens = Tokens(vault, PEPPER, feed, self.journal)
+        self.default_limits: Limits | None = None
+        self.tokens = Tokens(vault, PEPPER, feed, self.journal, lambda: self.default_limits)
         self.first_start = FirstStart(vault, self.tokens, given=False)
         parts = Parts(
             "0.1", feed, self.journal, self._coverage, vault.count, self.queries, self.access.states
@@ -86,7 +89,7 @@ class Plane:
             health_router(Health(parts), self.gate),
             projects_router(Projects(vault.people, feed, self.journal, self.queries), self.gate),
             users_router(Users(vault.people, feed, self.journal), self.gate),
-            tokens_router(self.tokens, self.gate),
+            tokens_router(self.tokens, self.queries, self.gate),
             budgets_router(
                 Budgets(vault.budgets, (vault, vault.people), feed, self.lender, self.journal), self.gate
             ),

@@ -10,7 +10,7 @@ import pytest
 
 from chatvault.access.grant import Whose
 from chatvault.access.limits import Limits
-from chatvault.access.store import TokenStore
+from chatvault.access.store import TokenFilter, TokenStore
 from chatvault.access.token import Token
 from chatvault.vault.faults import VaultError
 from chatvault.vault.store import Vault, open_vault
@@ -162,3 +162,71 @@ async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
         async with open_vault(tmp_path / "file" / "vault.db"):
             pass
     assert raised.value.code == "vault_unwritable"
+
+
+async def test_tokens_are_found_by_whose_they_are_and_how_they_are(vault: Vault) -> None:
+    await vault.add(token(1, project="p", user="ada", tags=("x", "y")), digest(1))
+    await vault.add(token(2, project="p", expires_at=5), digest(2))
+    await vault.add(token(3, project="q", revoked_at=4, parent="tok_0001"), digest(3))
+    await vault.add(token(4, kind="management"), digest(4))
+
+    async def found(**which: object) -> list[int]:
+        page = await vault.page(9, which=TokenFilter(at=5, **which))  # type: ignore[arg-type]
+        return [int(each.id[-1]) for each in reversed(page)]
+
+    assert await found() == [1, 2, 3, 4]
+    assert await found(project="p") == [1, 2]
+    assert await found(user="ada") == [1]
+    assert await found(tag="y") == [1]
+    assert await found(tag="z") == []
+    assert await found(kind="management") == [4]
+    assert await found(parent="tok_0001") == [3]
+    assert await found(state="active") == [1, 4]
+    assert await found(state="expired") == [2]
+    assert await found(state="revoked") == [3]
+
+
+async def test_a_token_is_changed_but_for_what_it_is(vault: Vault) -> None:
+    await vault.add(token(1), digest(1))
+    other = token(
+        1, expires_at=9, models=("a",), networks=("::1",), idle=3, max_requests=4, limits=Limits(concurrent=1),
+        tags=("t",), metadata={"k": "v"},
+    )  # fmt: skip
+    await vault.change(other)
+    assert await vault.get("tok_0001") == other
+    await vault.change(token(1))
+    assert await vault.get("tok_0001") == token(1)
+    assert list(await vault.find([digest(1)])) == [digest(1)]
+
+
+async def test_a_rotated_token_has_two_secrets_for_a_while(vault: Vault) -> None:
+    await vault.add(token(1), digest(1))
+    await vault.rotate("tok_0001", digest(2), 50)
+    assert {key: holder.until for key, holder in (await vault.holders([digest(1), digest(2)])).items()} == {
+        digest(1): 50,
+        digest(2): None,
+    }
+    await vault.rotate("tok_0001", digest(3), 60)
+    assert set(await vault.holders([digest(1), digest(2), digest(3)])) == {digest(2), digest(3)}
+    await vault.rotate("tok_0001", digest(4), None)
+    assert set(await vault.holders([digest(number) for number in range(1, 5)])) == {digest(4)}
+
+
+async def test_many_are_revoked_at_once(vault: Vault) -> None:
+    for number in range(6):
+        await vault.add(token(number, project="pq"[number % 2]), digest(number))
+    await vault.revoke("tok_0002", 3)
+    assert sorted(await vault.revoke_all(TokenFilter(project="p"), 7)) == ["tok_0000", "tok_0004"]
+    assert await vault.revoke_all(TokenFilter(project="p"), 8) == []
+    assert await vault.revoked_since(7) == Whose(tokens=("tok_0000", "tok_0004"))
+
+
+async def test_what_expired_long_ago_is_removed(vault: Vault) -> None:
+    for number in range(4):
+        await vault.add(token(number, expires_at=100 * number if number else None), digest(number))
+    await vault.rotate("tok_0001", digest(11), 90)
+    await vault.rotate("tok_0003", digest(13), 150)
+    assert await vault.drop_expired(120, 10) == ["tok_0001"]
+    assert await vault.drop_expired(250, 10) == ["tok_0002"]
+    assert [each.id for each in await vault.page(9)] == ["tok_0003", "tok_0000"]
+    assert set(await vault.holders([digest(3), digest(13)])) == {digest(13)}

@@ -1,7 +1,7 @@
 """What keeps tokens, as the rest sees it. The vault implements it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -14,6 +14,21 @@ from chatvault.access.token import Kind, Token
 
 Place = tuple[int, str]
 """Where a page of tokens ended: `created_at` and `id` of its last one."""
+
+
+class TokenFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tokens; None: all. `at` is the moment that says what is expired, in microseconds since the epoch."""
+
+    project: str | None = None
+    user: str | None = None
+    parent: str | None = None
+    kind: Kind | None = None
+    tag: str | None = None
+    state: Literal["active", "expired", "revoked"] | None = None
+    at: int = 0
+
+
+ALL_TOKENS: Final = TokenFilter()
 
 
 class GrantSource(Protocol):
@@ -43,12 +58,30 @@ class TokenStore(GrantSource, Protocol):
 
     async def get(self, token_id: str) -> Token | None: ...
 
-    async def page(self, limit: int, after: Place | None = None) -> list[Token]:
+    async def page(
+        self, limit: int, after: Place | None = None, which: TokenFilter = ALL_TOKENS
+    ) -> list[Token]:
         """Tokens, the newest first: those older than `after`."""
+        ...
+
+    async def change(self, token: Token) -> None:
+        """Keep what may change of it: name, expiry, what it may do and how much, tags and metadata."""
+        ...
+
+    async def rotate(self, token_id: str, digest: bytes, until_us: int | None) -> None:
+        """Another secret from now on; the one before holds until then, or, if that is None, no more."""
         ...
 
     async def revoke(self, token_id: str, at_us: int) -> bool:
         """Whether it was this call that revoked it."""
+        ...
+
+    async def revoke_all(self, which: TokenFilter, at_us: int) -> list[str]:
+        """Ids of those that it was this call that revoked."""
+        ...
+
+    async def drop_expired(self, before_us: int, limit: int) -> list[str]:
+        """Remove tokens that expired before then, and former secrets whose grace is over; the ids of those removed."""
         ...
 
     async def count(self) -> int:

@@ -64,6 +64,11 @@ class AuditConfig(Setting, frozen=True, kw_only=True):
     """Space kept for closing what is open when the disk is full."""
 
 
+class LimitsConfig(Setting, frozen=True, kw_only=True):
+    default_requests_per_hour: Annotated[int, Meta(ge=0)] = 1000
+    """Of tokens that are made through the control plane and name no limits of their own; 0: none."""
+
+
 class Timeouts(Setting, frozen=True, kw_only=True):
     connect: Seconds = 5.0
     first_byte: Seconds = 600.0
@@ -145,6 +150,7 @@ class PriceConfig(Setting, frozen=True, kw_only=True):
 class Config(Setting, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     audit: AuditConfig = AuditConfig()
+    limits: LimitsConfig = LimitsConfig()
     providers: dict[str, ProviderConfig] = {}
     models: dict[str, ModelConfig] = {}
     default_provider: str | None = None

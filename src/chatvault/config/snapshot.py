@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Timeouts
+from chatvault.config.schema import AuditConfig, LimitsConfig, ModelConfig, ServerConfig, Timeouts
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -110,6 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     version: int
     server: ServerConfig = ServerConfig()
     audit: AuditConfig = AuditConfig()
+    limits: LimitsConfig = LimitsConfig()
     providers: dict[str, ProviderSnapshot] = {}
     models: dict[str, ModelConfig] = {}
     """By public name. `provider/model` is always routable beside them."""

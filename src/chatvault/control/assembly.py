@@ -22,7 +22,8 @@ from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
-from chatvault.control.tokens import Tokens, tokens_router
+from chatvault.control.token_routes import tokens_router
+from chatvault.control.tokens import Tokens, default_limits
 from chatvault.control.usage import usage_router
 from chatvault.control.users import Users, users_router
 from chatvault.providers.google_account import GoogleAccount
@@ -43,7 +44,7 @@ def build(
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
     gate = Gate(vault, pepper, options.management_token, owner_path)
-    tokens = Tokens(vault, pepper, feed, keeper)
+    tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
     access = AccessTokens(feed.lend, _exchange, options.accounts)
     reload = Reload(options.resolve, feed, keeper, access)
     budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, keeper)
@@ -63,7 +64,7 @@ def build(
         health_router(health, gate),
         projects_router(Projects(vault.people, feed, keeper, queries), gate),
         users_router(Users(vault.people, feed, keeper), gate),
-        tokens_router(tokens, gate),
+        tokens_router(tokens, queries, gate),
         budgets_router(budgets, gate),
         usage_router(queries, gate),
         reload_router(reload, gate),

@@ -6,7 +6,9 @@ import msgspec
 
 from chatvault.access.store import TokenStore
 from chatvault.access.token import Kind
-from chatvault.control.tokens import NewToken, Tokens
+from chatvault.control.forms import LimitsForm
+from chatvault.control.token_forms import NewToken
+from chatvault.control.tokens import Tokens
 
 _NOTE = "first_start"
 _WHO = "control"
@@ -54,7 +56,7 @@ class FirstStart:
         await self._store.set_note(_NOTE, "told")
 
     async def _new(self, kind: Kind) -> str:
-        secret, _ = await self._tokens.create(_WHO, NewToken(name="first", kind=kind))
+        secret, _ = await self._tokens.create(_WHO, NewToken(name="first", kind=kind, limits=LimitsForm()))
         return secret
 
     async def _revoke_untold(self) -> None:

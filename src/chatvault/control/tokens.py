@@ -1,70 +1,50 @@
-"""`/manage/tokens`: tokens are made, listed, and revoked."""
+"""Tokens: made, changed, rotated, revoked. The routes, the first start and sub-tokens go through here."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Callable
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
 
 from chatvault.access.credential import digest, new_token
 from chatvault.access.grant import Whose
-from chatvault.access.store import Place, TokenStore
-from chatvault.access.token import DEFAULT_PROJECT, Token
-from chatvault.control.answers import answer
-from chatvault.control.auth import Caller, Gate, Permit
+from chatvault.access.limits import Limits
+from chatvault.access.store import Place, TokenFilter, TokenStore
+from chatvault.access.token import Token
+from chatvault.config.schema import LimitsConfig
 from chatvault.control.feed_server import FeedServer
+from chatvault.control.forms import limits_of, shown_limits
 from chatvault.control.ports import Journal, Recorded
+from chatvault.control.token_forms import ChangedToken, NewToken, Revocation
 from chatvault.control.when import moment
-from chatvault.core.clock import iso, now_us
+from chatvault.core.clock import now_us
 from chatvault.core.errors import ClientError, NotFound
 from chatvault.core.ids import short_id
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 _CURSOR = re.compile(r"(\d{1,18})-(tok_[0-9a-f]{20})\Z")
-_LONGEST_HOURS = 24 * 366 * 100
-
-
-class NewToken(BaseModel):
-    """What `POST /manage/tokens` takes. Without `duration_hours` or `expires_at` the token does not
-    expire."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    kind: Literal["client", "management"] = "client"
-    project_id: Identifier = DEFAULT_PROJECT
-    user_id: Identifier | None = None
-    duration_hours: Annotated[float, Field(gt=0, le=_LONGEST_HOURS, allow_inf_nan=False)] | None = None
-    expires_at: str | None = None
-    models: Annotated[list[Pattern], Field(min_length=1, max_length=1000)] | None = None
-    endpoints: Annotated[list[Pattern], Field(min_length=1, max_length=1000)] | None = None
-    tags: Annotated[list[Pattern], Field(max_length=50)] = []
-    metadata: Annotated[dict[Pattern, Annotated[str, Field(max_length=1000)]], Field(max_length=50)] = {}
-
-
-class Named(BaseModel):
-    """What `DELETE /manage/tokens` takes: the token itself."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    token: Annotated[str, Field(min_length=1, max_length=500)]
+_HOUR = 3_600_000_000
+_BOUNDS = ("models", "endpoints", "networks")
 
 
 class Tokens:
-    """What can be done with tokens; the routes and the first start go through here."""
+    """Methods raise ClientError, NotFound, JournalError, OperatorError. `default_limits`: those of a client token that
+    names none."""
 
-    def __init__(self, store: TokenStore, pepper: bytes, feed: FeedServer, journal: Journal) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        pepper: bytes,
+        feed: FeedServer,
+        journal: Journal,
+        default_limits: Callable[[], Limits | None] = lambda: None,
+    ) -> None:
         self._store = store
         self._pepper = pepper
         self._feed = feed
         self._journal = journal
+        self._default_limits = default_limits
 
-    async def create(self, who: str, wanted: NewToken) -> tuple[str, Token]:
-        """The token itself, which is never shown again, and what is kept of it. Raises ClientError,
-        JournalError, OperatorError."""
+    async def create(self, who: str, wanted: NewToken, parent: Token | None = None) -> tuple[str, Token]:
+        """The token itself, which is never shown again, and what is kept of it. `parent` mints it."""
         now = now_us()
         token = Token(
             id=short_id("tok"),
@@ -74,8 +54,13 @@ class Tokens:
             user=wanted.user_id,
             created_at=now,
             expires_at=_expiry(wanted, now),
-            models=None if wanted.models is None else tuple(wanted.models),
-            endpoints=None if wanted.endpoints is None else tuple(wanted.endpoints),
+            models=_tuple(wanted.models),
+            endpoints=_tuple(wanted.endpoints),
+            networks=_tuple(wanted.networks),
+            parent=None if parent is None else parent.id,
+            idle=_hours(wanted.idle_hours),
+            max_requests=wanted.max_requests,
+            limits=self._limits(wanted, parent),
             tags=tuple(wanted.tags),
             metadata=wanted.metadata,
         )
@@ -84,9 +69,11 @@ class Tokens:
             await self._store.add(token, digest(self._pepper, secret.encode()))
         return secret, token
 
-    async def page(self, limit: int, cursor: str | None) -> tuple[list[Token], str | None]:
-        """The newest tokens first, and the cursor of the next page. Raises ClientError."""
-        found = await self._store.page(limit + 1, None if cursor is None else _place(cursor))
+    async def page(
+        self, limit: int, cursor: str | None, which: TokenFilter
+    ) -> tuple[list[Token], str | None]:
+        """The newest tokens first, and the cursor of the next page."""
+        found = await self._store.page(limit + 1, None if cursor is None else _place(cursor), which)
         if len(found) <= limit:
             return found, None
         last = found[limit - 1]
@@ -102,10 +89,49 @@ class Tokens:
     async def named(self, secret: str) -> Token:
         """Raises NotFound."""
         key = digest(self._pepper, secret.encode())
-        found = await self._store.find([key]) or await self._store.find([key], "management")
-        if key not in found:
+        holder = (await self._store.holders([key])).get(key)
+        if holder is not None:
+            return holder.token
+        token = (await self._store.find([key], "management")).get(key)
+        if token is None:
             raise NotFound("There is no such token.", code="token_not_found", param="token")
-        return found[key]
+        return token
+
+    async def change(self, who: str, token_id: str, wanted: ChangedToken) -> tuple[Token, list[int]]:
+        """The token as it is now, and the workers that have not acknowledged it in time."""
+        before = await self._live(token_id)
+        named = wanted.named()
+        new: dict[str, object] = {name: _tuple(getattr(wanted, name)) for name in _BOUNDS if name in named}
+        if named & {"duration_hours", "expires_at"}:
+            new["expires_at"] = _expiry(wanted, now_us())
+        if "idle_hours" in named:
+            new["idle"] = _hours(wanted.idle_hours)
+        if "max_requests" in named:
+            new["max_requests"] = wanted.max_requests
+        if "limits" in named:
+            new["limits"] = limits_of(wanted.limits)
+        if wanted.name is not None:
+            new["name"] = wanted.name
+        if wanted.tags is not None:
+            new["tags"] = tuple(wanted.tags)
+        if wanted.metadata is not None:
+            new["metadata"] = wanted.metadata
+        after: Token = msgspec.structs.replace(before, **new)
+        if after == before:
+            return before, []
+        with Recorded(self._journal, who, "token.change", token_id, _recorded(before), _recorded(after)):
+            await self._store.change(after)
+        return after, await self._feed.forget(Whose(tokens=(token_id,)))
+
+    async def rotate(self, who: str, token_id: str, grace_hours: float) -> tuple[str, Token, list[int]]:
+        """Another secret for it, which is never shown again, and the workers that have not acknowledged that the one
+        before ends."""
+        token = await self._live(token_id)
+        secret = new_token()
+        until = now_us() + int(grace_hours * _HOUR) if grace_hours else None
+        with Recorded(self._journal, who, "token.rotate", token_id, after={"former_until": until}):
+            await self._store.rotate(token_id, digest(self._pepper, secret.encode()), until)
+        return secret, token, await self._feed.forget(Whose(tokens=(token_id,)))
 
     async def revoke(self, who: str, token: Token, *, push: bool = True) -> list[int]:
         """The workers that had not acknowledged it in time. A token that is revoked already is pushed
@@ -119,89 +145,73 @@ class Tokens:
             return []
         return await self._feed.revoke(Whose(tokens=(token.id,)))
 
+    async def revoke_all(self, who: str, wanted: Revocation) -> tuple[list[str], list[int]]:
+        """Ids of the tokens that this revoked, and the workers that had not acknowledged it in time."""
+        if not wanted.model_dump(exclude_none=True):
+            raise ClientError(
+                "Say whose tokens are meant: project_id, user_id, tag or parent_id.", code="invalid_request"
+            )
+        which = TokenFilter(
+            project=wanted.project_id,
+            user=wanted.user_id,
+            tag=wanted.tag,
+            parent=wanted.parent_id,
+            kind="client",
+        )
+        now = now_us()
+        said: dict[str, object] = {**wanted.model_dump(exclude_none=True, exclude={"tag"}), "revoked_at": now}
+        with Recorded(self._journal, who, "token.revoke_all", wanted.project_id or "tokens", after=said):
+            ids = await self._store.revoke_all(which, now)
+        return ids, await self._feed.revoke(Whose(tokens=tuple(ids))) if ids else []
 
-def tokens_router(tokens: Tokens, gate: Gate) -> APIRouter:
-    router = APIRouter(prefix="/manage/tokens", tags=["tokens"])
-    read, write = Permit(gate, "tokens:read"), Permit(gate, "tokens:write")
-    Writer = Annotated[Caller, Depends(write)]
+    async def _live(self, token_id: str) -> Token:
+        token = await self.get(token_id)
+        if token.revoked_at is not None:
+            raise ClientError("This token was revoked. Make a new one.", code="token_revoked", status=409)
+        return token
 
-    @router.post("", status_code=201)
-    async def create(caller: Writer, wanted: NewToken) -> Response:
-        """Make a token. The answer is the only place that ever shows it."""
-        secret, token = await tokens.create(caller.who, wanted)
-        return answer({"token": secret, **shown(token)}, 201)
-
-    @router.get("", dependencies=[Depends(read)])
-    async def page(limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: str | None = None) -> Response:
-        """The newest tokens first, never their secrets."""
-        found, following = await tokens.page(limit, cursor)
-        return answer({"data": [shown(token) for token in found], "cursor": following})
-
-    @router.get("/{token_id}", dependencies=[Depends(read)])
-    async def get(token_id: str) -> Response:
-        """One token, without its secret."""
-        return answer(shown(await tokens.get(token_id)))
-
-    @router.delete("/{token_id}", status_code=204)
-    async def revoke(caller: Writer, token_id: str) -> Response:
-        """Revoke a token by its id; answers when every worker has acknowledged it."""
-        return _revoked(token_id, await tokens.revoke(caller.who, await tokens.get(token_id)))
-
-    @router.delete("", status_code=204)
-    async def revoke_named(caller: Writer, named: Named) -> Response:
-        """Revoke the token given; answers when every worker has acknowledged it."""
-        token = await tokens.named(named.token)
-        return _revoked(token.id, await tokens.revoke(caller.who, token))
-
-    return router
+    def _limits(self, wanted: NewToken, parent: Token | None) -> Limits | None:
+        if "limits" in wanted.named() or parent is not None or wanted.kind == "management":
+            return limits_of(wanted.limits)
+        return self._default_limits()
 
 
-def shown(token: Token) -> dict[str, object]:
-    """A token as the API shows it: times as ISO 8601."""
-    return {
-        "token_id": token.id,
-        "name": token.name,
-        "kind": token.kind,
-        "project_id": token.project,
-        "user_id": token.user,
-        "created_at": iso(token.created_at),
-        "expires_at": None if token.expires_at is None else iso(token.expires_at),
-        "revoked_at": None if token.revoked_at is None else iso(token.revoked_at),
-        "models": token.models,
-        "endpoints": token.endpoints,
-        "tags": token.tags,
-        "metadata": token.metadata,
-    }
+def default_limits(settings: LimitsConfig) -> Limits | None:
+    """Of client tokens that name none."""
+    most = settings.default_requests_per_hour
+    return Limits(requests_per_hour=most) if most else None
 
 
 def _recorded(token: Token) -> dict[str, object]:
-    """What the journal says of a new token. Name, tags and metadata stay out: a chained line cannot be
-    erased."""
+    """What the journal says of a token. Name, tags and metadata stay out: a chained line cannot be erased."""
     kept = ("kind", "project", "user", "expires_at", "models", "endpoints")
-    return {name: value for name, value in msgspec.structs.asdict(token).items() if name in kept}
+    later = ("networks", "parent", "idle", "max_requests")
+    said = {name: getattr(token, name) for name in kept}
+    said |= {name: value for name in later if (value := getattr(token, name)) is not None}
+    return said if token.limits is None else {**said, "limits": shown_limits(token.limits)}
 
 
-def _revoked(token_id: str, missing: list[int]) -> Response:
-    """204; 202 if a worker is yet to be heard of. The token is revoked all the same, and the worker will be
-    told."""
-    if not missing:
-        return Response(status_code=204)
-    return answer({"token_id": token_id, "revoked": True, "unacknowledged": missing}, 202)
-
-
-def _expiry(wanted: NewToken, now: int) -> int | None:
+def _expiry(wanted: NewToken | ChangedToken, now: int) -> int | None:
     if wanted.duration_hours is not None and wanted.expires_at is not None:
         raise ClientError(
             "Give duration_hours or expires_at, not both.", code="invalid_request", param="expires_at"
         )
     if wanted.duration_hours is not None:
-        return now + int(wanted.duration_hours * 3_600_000_000)
+        return now + int(wanted.duration_hours * _HOUR)
     if wanted.expires_at is None:
         return None
     at = moment(wanted.expires_at, "expires_at")
     if at <= now:
         raise ClientError("expires_at has passed.", code="invalid_request", param="expires_at")
     return at
+
+
+def _tuple(patterns: list[str] | None) -> tuple[str, ...] | None:
+    return None if patterns is None else tuple(patterns)
+
+
+def _hours(hours: float | None) -> int | None:
+    return None if hours is None else int(hours * _HOUR)
 
 
 def _place(cursor: str) -> Place:

@@ -47,6 +47,14 @@ class News(msgspec.Struct, frozen=True):
     """To be given to the next `follow`. It holds for this ledger only, not for one that was rebuilt."""
 
 
+class Use(msgspec.Struct, frozen=True):
+    """How often a token was used, and when last."""
+
+    requests: int = 0
+    last_us: int | None = None
+    """When the last call began, microseconds since the epoch."""
+
+
 class LedgerQueries:
     """All methods raise Unavailable (503) while the ledger is not there, locked or damaged."""
 
@@ -95,6 +103,17 @@ class LedgerQueries:
     async def call(self, id: str) -> Call | None:
         found = await self._calls(select(usage_logs).where(usage_logs.c.id == id))
         return found[0] if found else None
+
+    async def uses(self, tokens: list[str]) -> dict[str, Use]:
+        """How these tokens were used; one that never was is absent. Calls that were refused do not count."""
+        rows = usage_logs.c
+        query = (
+            select(rows.token_id, func.count(), func.max(rows.timestamp))
+            .where(rows.token_id.in_(tokens), rows.state != "refused")
+            .group_by(rows.token_id)
+        )
+        found = await self._ask(lambda connection: connection.execute(query).all())
+        return {token: Use(requests, last) for token, requests, last in found}
 
     async def any_of(self, project: str) -> bool:
         """Whether calls of this project are on record. Raises LedgerError."""

@@ -81,6 +81,7 @@ def resolve(
         version=version,
         server=config.server,
         audit=config.audit,
+        limits=config.limits,
         providers=providers,
         models=config.models,
         known={

@@ -2,11 +2,29 @@
 
 from typing import Final
 
-from sqlalchemy import and_, bindparam, func, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from chatvault.vault.schema import former_digests, meta, projects, tokens, users
 
+_STATE = case(
+    (tokens.c.revoked_at.is_not(None), "revoked"),
+    (tokens.c.expires_at <= bindparam("moment"), "expired"),
+    else_="active",
+)
 _COLUMNS = [column for column in tokens.columns if column.name != "digest"]
 _NEWEST = (tokens.c.created_at.desc(), tokens.c.id.desc())
 
@@ -56,7 +74,23 @@ PARENTS: Final = (
 )
 """The tokens that minted these, all the way up, the nearest first."""
 GET_TOKEN: Final = select(*_COLUMNS).where(tokens.c.id == bindparam("id"))
-NEWEST_TOKENS: Final = select(*_COLUMNS).order_by(*_NEWEST).limit(bindparam("limit"))
+_WHICH = tuple(
+    or_(bindparam(f"which_{name}").is_(None), condition)
+    for name, condition in (
+        ("project", tokens.c.project_id == bindparam("which_project")),
+        ("user", tokens.c.user_id == bindparam("which_user")),
+        ("parent", tokens.c.parent_id == bindparam("which_parent")),
+        ("kind", tokens.c.kind == bindparam("which_kind")),
+        (
+            "tag",
+            exists().where(
+                func.json_each(tokens.c.tags).table_valued("value").c.value == bindparam("which_tag")
+            ),
+        ),
+        ("state", bindparam("which_state") == _STATE),
+    )
+)
+NEWEST_TOKENS: Final = select(*_COLUMNS).where(*_WHICH).order_by(*_NEWEST).limit(bindparam("limit"))
 OLDER_TOKENS: Final = NEWEST_TOKENS.where(
     tuple_(tokens.c.created_at, tokens.c.id) < tuple_(bindparam("created_at"), bindparam("before"))
 )
@@ -66,6 +100,54 @@ REVOKE_TOKEN: Final = (
     .where(tokens.c.id == bindparam("token"), tokens.c.revoked_at.is_(None))
     .values(revoked_at=bindparam("at"))
 )
+CHANGE_TOKEN: Final = (
+    update(tokens)
+    .where(tokens.c.id == bindparam("token"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "name",
+                "expires_at",
+                "models",
+                "endpoints",
+                "networks",
+                "idle_us",
+                "max_requests",
+                "limits",
+                "tags",
+                "metadata",
+            )
+        }
+    )
+)
+KEEP_FORMER: Final = insert(former_digests).from_select(
+    ["digest", "token_id", "until"],
+    select(tokens.c.digest, tokens.c.id, bindparam("until", type_=BigInteger)).where(
+        tokens.c.id == bindparam("token")
+    ),
+)
+DROP_FORMER: Final = delete(former_digests).where(former_digests.c.token_id == bindparam("token"))
+SET_DIGEST: Final = (
+    update(tokens).where(tokens.c.id == bindparam("token")).values(digest=bindparam("new_digest"))
+)
+REVOKE_ALL: Final = (
+    update(tokens)
+    .where(*_WHICH, tokens.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("revoked"))
+    .returning(tokens.c.id)
+)
+DROP_PAST_FORMER: Final = delete(former_digests).where(former_digests.c.until < bindparam("before"))
+EXPIRED: Final = (
+    select(tokens.c.id)
+    .where(tokens.c.expires_at < bindparam("before"))
+    .order_by(tokens.c.expires_at)
+    .limit(bindparam("limit"))
+)
+DROP_FORMER_OF: Final = delete(former_digests).where(
+    former_digests.c.token_id.in_(bindparam("ids", expanding=True))
+)
+DROP_TOKENS: Final = delete(tokens).where(tokens.c.id.in_(bindparam("ids", expanding=True)))
 INACTIVE_PROJECTS: Final = select(projects.c.id).where(~projects.c.active).order_by(projects.c.id)
 INACTIVE_USERS: Final = (
     select(users.c.project_id, users.c.id).where(~users.c.active).order_by(users.c.project_id, users.c.id)

@@ -13,7 +13,7 @@ from chatvault.access.budget import Budget
 from chatvault.access.grant import Whose
 from chatvault.access.holder import Holder, user_subject
 from chatvault.access.limits import Limits
-from chatvault.access.store import Place
+from chatvault.access.store import ALL_TOKENS, Place, TokenFilter
 from chatvault.access.token import DEEPEST, DEFAULT_PROJECT, Kind, Token
 from chatvault.core.clock import now_us
 from chatvault.vault import statements
@@ -80,9 +80,11 @@ class Vault:
             row = (await connection.execute(statements.GET_TOKEN, {"id": token_id})).mappings().first()
         return None if row is None else _token(row)
 
-    async def page(self, limit: int, after: Place | None = None) -> list[Token]:
+    async def page(
+        self, limit: int, after: Place | None = None, which: TokenFilter = ALL_TOKENS
+    ) -> list[Token]:
         """Tokens, the newest first: those older than `after`."""
-        values: dict[str, Any] = {"limit": limit}
+        values: dict[str, Any] = {"limit": limit, **_which(which)}
         statement = statements.NEWEST_TOKENS
         if after is not None:
             statement = statements.OLDER_TOKENS
@@ -96,6 +98,39 @@ class Vault:
         async with self._database.change() as connection:
             done = await connection.execute(statements.REVOKE_TOKEN, {"token": token_id, "at": at_us})
         return bool(done.rowcount)
+
+    async def change(self, token: Token) -> None:
+        """Keep what may change of it: name, expiry, what it may do and how much, tags and metadata."""
+        values = _values(token, b"")
+        changed = {f"new_{name}": values[name] for name in _CHANGEABLE}
+        async with self._database.change() as connection:
+            await connection.execute(statements.CHANGE_TOKEN, {"token": token.id, **changed})
+
+    async def rotate(self, token_id: str, digest: bytes, until_us: int | None) -> None:
+        """Another secret from now on; the one before holds until then, or, if that is None, no more. Those before it
+        hold no more in any case."""
+        async with self._database.change() as connection:
+            await connection.execute(statements.DROP_FORMER, {"token": token_id})
+            if until_us is not None:
+                await connection.execute(statements.KEEP_FORMER, {"token": token_id, "until": until_us})
+            await connection.execute(statements.SET_DIGEST, {"token": token_id, "new_digest": digest})
+
+    async def revoke_all(self, which: TokenFilter, at_us: int) -> list[str]:
+        """Ids of those that it was this call that revoked."""
+        async with self._database.change() as connection:
+            values = {"revoked": at_us, **_which(which)}
+            return list((await connection.execute(statements.REVOKE_ALL, values)).scalars())
+
+    async def drop_expired(self, before_us: int, limit: int) -> list[str]:
+        """Remove tokens that expired before then, and former secrets whose grace is over; the ids of those removed."""
+        async with self._database.change() as connection:
+            await connection.execute(statements.DROP_PAST_FORMER, {"before": before_us})
+            found = await connection.execute(statements.EXPIRED, {"before": before_us, "limit": limit})
+            ids = list(found.scalars())
+            if ids:
+                await connection.execute(statements.DROP_FORMER_OF, {"ids": ids})
+                await connection.execute(statements.DROP_TOKENS, {"ids": ids})
+        return ids
 
     async def revoked_since(self, at_us: int) -> Whose:
         """The tokens that were revoked at this time or later, the earliest first, and the projects and users that are
@@ -138,6 +173,17 @@ async def open_vault(path: Path, *, patience: float = 5.0) -> AsyncIterator[Vaul
         vault = Vault(database)
         await vault.make_default_project()
         yield vault
+
+
+_CHANGEABLE = (
+    "name", "expires_at", "models", "endpoints", "networks", "idle_us", "max_requests", "limits", "tags", "metadata",
+)  # fmt: skip
+
+
+def _which(which: TokenFilter) -> dict[str, Any]:
+    values = msgspec.structs.asdict(which)
+    moment = values.pop("at")
+    return {"moment": moment, **{f"which_{name}": value for name, value in values.items()}}
 
 
 def _values(token: Token, digest: bytes) -> dict[str, Any]:
