@@ -1,0 +1,53 @@
+"""What is left of a token's limits, told in the header fields of the API that the client speaks."""
+
+from typing import Final
+
+from chatvault.access.limiter import Left, Ticket
+from chatvault.access.limits import Unit
+from chatvault.core.clock import iso
+
+_UNITS: Final[tuple[Unit, ...]] = ("requests", "tokens")
+OURS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
+"""A provider's own fields that begin so say what is left of the operator's account; they yield to the token's."""
+
+
+def rate_lines(ticket: Ticket, family: str, now: int, wall_us: int) -> list[bytes]:
+    """Of the tightest window of each unit. `now` is the limiter's clock, `wall_us` microseconds since the epoch."""
+    lines: list[bytes] = []
+    for unit in _UNITS:
+        left = ticket.standing(unit, now)
+        if left is not None:
+            lines.append(_anthropic(unit, left, wall_us) if family == "anthropic" else _openai(unit, left))
+    return lines
+
+
+def _openai(unit: Unit, left: Left) -> bytes:
+    """https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time
+    until all of it is free again, as in `6m0s`."""
+    return (
+        f"x-ratelimit-limit-{unit}: {left.most}\r\nx-ratelimit-remaining-{unit}: {left.left}\r\n"
+        f"x-ratelimit-reset-{unit}: {duration(left.reset)}\r\n"
+    ).encode()
+
+
+def _anthropic(unit: Unit, left: Left, wall_us: int) -> bytes:
+    """https://docs.anthropic.com/en/api/rate-limits#response-headers (seen 2026-11): `reset` is a moment, RFC 3339."""
+    at = iso(wall_us + int(left.reset * 1_000_000))[:19]
+    prefix = f"anthropic-ratelimit-{unit}"
+    return (
+        f"{prefix}-limit: {left.most}\r\n{prefix}-remaining: {left.left}\r\n{prefix}-reset: {at}Z\r\n"
+    ).encode()
+
+
+def duration(seconds: float) -> str:
+    """As OpenAI writes it: `250ms`, `59.5s`, `6m0s`, `1h2m3s`."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s"
