@@ -34,6 +34,9 @@ COMMANDS = (
     "bench",
     "version",
     "token",
+    "project",
+    "user",
+    "budget",
     "audit",
     "config",
 )

@@ -24,8 +24,10 @@ def test_openais_clients_get_durations() -> None:
 def test_anthropics_clients_get_moments() -> None:
     lines = rate_lines(ticket(requests_per_minute=10), "anthropic", 0, 1_750_000_000_000_000)
     assert lines == [
-        b"anthropic-ratelimit-requests-limit: 10\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
-        b"anthropic-ratelimit-requests-reset: 2025-06-15T15:07:40Z\r\n"
+        (
+            b"anthropic-ratelimit-requests-limit: 10\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
+            b"anthropic-ratelimit-requests-reset: 2025-06-15T15:07:40Z\r\n"
+        )
     ]
 
 

@@ -4,7 +4,22 @@ import sys
 
 import typer
 
-from chatvault.cli import audit, bench, config, demo, fake, logs, models, serve, token, usage, version
+from chatvault.cli import (
+    audit,
+    bench,
+    budget,
+    config,
+    demo,
+    fake,
+    logs,
+    models,
+    project,
+    serve,
+    token,
+    usage,
+    user,
+    version,
+)
 from chatvault.core.errors import ChatVaultError
 
 app = typer.Typer(
@@ -30,7 +45,10 @@ app.command("serve", short_help="Run the gateway.")(serve.serve)
 app.command("demo", short_help="See all of it at work, checked, in half a minute.")(demo.demo)
 app.command("usage", short_help="Show what was used, and what it cost.")(usage.usage)
 app.command("logs", short_help="Show the calls, as they end.")(logs.logs)
-app.add_typer(token.app, name="token", short_help="Make, list and revoke tokens.")
+app.add_typer(token.app, name="token", short_help="Make, change, rotate and revoke tokens.")
+app.add_typer(project.app, name="project", short_help="Make projects, switch them off and on.")
+app.add_typer(user.app, name="user", short_help="Make users of a project.")
+app.add_typer(budget.app, name="budget", short_help="Say what may be spent, and see what is left.")
 app.add_typer(audit.app, name="audit", short_help="Prove that the record is what was written.")
 app.add_typer(config.app, name="config", short_help="Check and show the configuration.")
 app.command("models", short_help="Show the models, what they can do and cost.")(models.models)

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import typer
 
+from chatvault.cli.limits import HELP, limits, said
+from chatvault.cli.pages import everything
 from chatvault.cli.place import AsJson, DataDir, control
 from chatvault.cli.table import columns, plain
 
@@ -55,6 +57,20 @@ def create(
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="The user its calls count for.")
     ] = None,
+    limit: Annotated[list[str] | None, typer.Option("--limit", metavar="N/SPAN", help=HELP)] = None,
+    no_limits: Annotated[
+        bool, typer.Option("--no-limits", help="Without the limit that tokens have by default.")
+    ] = False,
+    idle: Annotated[
+        str | None,
+        typer.Option("--idle", metavar="SPAN", help="Without a call for so long, it has expired: 30d."),
+    ] = None,
+    max_requests: Annotated[
+        int | None, typer.Option("--max-requests", metavar="N", help="Calls in all.")
+    ] = None,
+    networks: Annotated[
+        str | None, typer.Option("--networks", metavar="A,B", help="Where its clients must be: 10.0.0.0/8.")
+    ] = None,
     management: Annotated[
         bool, typer.Option("--management", help="Make a token for the control plane instead.")
     ] = False,
@@ -72,9 +88,14 @@ def create(
     wanted: dict[str, object] = {"name": name, "kind": "management" if management else "client"}
     if expires is not None:
         wanted |= _expiry(expires)
-    lists = {"models": models, "endpoints": endpoints}
+    lists = {"models": models, "endpoints": endpoints, "networks": networks}
     wanted |= {key: _names(text, key) for key, text in lists.items() if text is not None}
-    wanted |= {key: text for key, text in (("project_id", project), ("user_id", user)) if text is not None}
+    given = {"project_id": project, "user_id": user, "max_requests": max_requests}
+    wanted |= {key: value for key, value in given.items() if value is not None}
+    if idle is not None:
+        wanted["idle_hours"] = _hours(idle, "--idle")
+    if limit is not None or no_limits:
+        wanted["limits"] = limits(limit or [])
     made = control(data_dir).request("POST", "/manage/tokens", wanted)
     if as_json:
         typer.echo(json.dumps({key: made[key] for key in ("token", "token_id", "expires_at")}))
@@ -96,14 +117,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
       chatvault token list
       chatvault token list --json | jq -r '.[] | select(.revoked_at == null) | .token_id'
     """
-    client = control(data_dir)
-    found: list[dict[str, Any]] = []
-    path = "/manage/tokens?limit=1000"
-    cursor: str | None = ""
-    while cursor is not None:
-        page = client.request("GET", path + (f"&cursor={quote(cursor, safe='')}" if cursor else ""))
-        found += page["data"]
-        cursor = page["cursor"]
+    found = everything(control(data_dir), "/manage/tokens", {})
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -127,7 +141,42 @@ def show(
     if as_json:
         typer.echo(json.dumps(token))
         return
-    typer.echo(columns([[name.replace("_", " "), _said(value)] for name, value in token.items()]))
+    typer.echo(
+        columns(
+            [
+                [name.replace("_", " "), said(value) if name == "limits" else _said(value)]
+                for name, value in token.items()
+            ]
+        )
+    )
+
+
+@app.command("rotate")
+def rotate(
+    token_id: Annotated[str, typer.Argument(help="Its id, tok_...")],
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace", metavar="SPAN", help="How long the secret before still holds; 0 for not at all."
+        ),
+    ] = "24h",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a token another secret, and show it this once; the one before holds for a while.
+
+    \b
+    Example:
+      chatvault token rotate tok_0123456789abcdef0123 --grace 1h
+    """
+    wanted = {"grace_hours": 0 if grace == "0" else _hours(grace, "--grace")}
+    path = f"/manage/tokens/{quote(token_id, safe='')}/rotate"
+    made = control(data_dir).request("POST", path, wanted)
+    if as_json:
+        typer.echo(json.dumps({key: made[key] for key in ("token", "token_id", "expires_at")}))
+        return
+    typer.echo(columns([["token", made["token"]], ["id", made["token_id"]]]))
+    typer.echo("This is the only time it is shown.")
 
 
 @app.command("revoke")
@@ -172,6 +221,15 @@ def _expiry(text: str) -> dict[str, object]:
         return {"duration_hours": duration(text) / 3600}
     except ValueError:
         return {"expires_at": text}
+
+
+def _hours(text: str, option: str) -> float:
+    from chatvault.config.units import duration
+
+    try:
+        return duration(text) / 3600
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _names(text: str, what: str) -> list[str]:
