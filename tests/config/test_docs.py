@@ -137,6 +137,8 @@ def test_the_manual_says_key_default_and_variable(setting: object, manual: str) 
     forms = {f"`{default}`"}
     if default is None or default == ():
         forms = {"not set", "none"}
+    elif isinstance(default, bool):
+        forms = {f"`{str(default).lower()}`"}
     elif isinstance(default, float):
         forms = {f"`{duration_text(default)}`"}
     elif isinstance(default, int):

@@ -64,9 +64,32 @@ class AuditConfig(Setting, frozen=True, kw_only=True):
     """Space kept for closing what is open when the disk is full."""
 
 
+Limit = Annotated[int, Meta(ge=0)] | None
+"""None: no limit of that kind."""
+
+
+class RateConfig(Setting, frozen=True, kw_only=True):
+    """Windows that slide, and calls under way at a time; `shadow` only records what would have been refused."""
+
+    requests_per_minute: Limit = None
+    requests_per_hour: Limit = None
+    requests_per_day: Limit = None
+    tokens_per_minute: Limit = None
+    tokens_per_hour: Limit = None
+    tokens_per_day: Limit = None
+    concurrent: Limit = None
+    shadow: bool = False
+
+
 class LimitsConfig(Setting, frozen=True, kw_only=True):
     default_requests_per_hour: Annotated[int, Meta(ge=0)] = 1000
     """Of tokens that are made through the control plane and name no limits of their own; 0: none."""
+    failures_per_minute: Annotated[int, Meta(ge=0)] = 60
+    """Tokens that one address may guess wrong within a minute; then it is refused unasked. 0: any number."""
+    address: RateConfig = RateConfig()
+    """Of each client address."""
+    models: dict[str, RateConfig] = {}
+    """Of each model by itself, by patterns over public names; the first that fits."""
 
 
 class Timeouts(Setting, frozen=True, kw_only=True):
