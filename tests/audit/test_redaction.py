@@ -54,6 +54,8 @@ def test_no_secret_stays(text: str) -> None:
 
 def test_an_aws_key_id_goes() -> None:
     assert redact("key AKIAIOSFODNN7EXAMPLE.") == "key [redacted]."
+    assert redact("sent ABSKQmVkcm9ja0FQSUtleS1h+/= on") == "sent [redacted] on"
+    assert redact("sent bedrock-api-key-YmVkcm9jay5h on") == "sent [redacted] on"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ ENVIRON = {"OPENAI_API_KEY": "sk-1", "GPU_CA_FILE": "ca.pem", "VERTEX_CREDENTIAL
 OWN = {
     "azure": "https://your-resource.openai.azure.com",
     "vertex": "https://us-east5-aiplatform.googleapis.com",
+    "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
 }
 """Addresses of providers that have one for each operator."""
 SETTINGS = list(env_settings())
@@ -79,6 +80,7 @@ def test_its_examples_load(example: str, tmp_path: Path) -> None:
         "openai-research",
         "azure",
         "vertex",
+        "bedrock",
         "tail",
         "gpu-box",
         "local",

@@ -12,6 +12,7 @@ from chatvault.config.litellm_import import import_litellm
 from chatvault.config.litellm_kinds import KINDS, RESERVED, provider_of
 from chatvault.config.load import load
 from chatvault.config.schema import Config
+from chatvault.config.snapshot import AwsKeys
 from chatvault.config.yaml_text import Account, Ours, written
 from chatvault.core.errors import OperatorError
 from chatvault.providers.resolve import resolve
@@ -74,6 +75,19 @@ def test_accounts_of_vertex(tmp_path: Path) -> None:
     assert "/projects/acme-llm/locations/us-central1" in snapshot.providers["vertex-2"].base_url
     inline = import_litellm(one("{model: vertex_ai/gemini-2.5-pro, vertex_credentials: '{\"a\": 1}'}"), "x")
     assert 'credentials: "{\\"a\\": 1}"' in inline.text
+
+
+def test_accounts_of_bedrock(tmp_path: Path) -> None:
+    found = import_litellm((HERE / "bedrock.yaml").read_text("utf-8"), "bedrock.yaml")
+    assert found.text == (HERE / "bedrock.ours.yaml").read_text("utf-8")
+    own = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    keys = {"TEAM_AWS_KEY": "AKIA1", "TEAM_AWS_SECRET": "s", "TEAM_BEDROCK_KEY": "ABSKk"}
+    snapshot = resolve(loaded(found.text, tmp_path, keys), own, False, None)
+    assert snapshot.providers["bedrock"].signing == AwsKeys(
+        region="us-east-1", access_key_id="AKIA1", secret_access_key="s"
+    )
+    assert snapshot.providers["bedrock-3"].base_url == "https://vpce-1.example.com"
+    assert snapshot.providers["bedrock-3"].headers["authorization"] == "Bearer ABSKk"
 
 
 def test_where_calls_go(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from chatvault.providers.rows import ROWS
 
 ADDRESSES = {
     "azure": "https://abc123.openai.azure.com/openai/v1",
+    "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
     "vertex": "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/google",
 }
 """Of providers whose address the operator says."""
@@ -27,7 +28,7 @@ PRICED = [row for row in ROWS.values() if row.price_id is not None]
 
 def test_every_row_is_there() -> None:
     names = (
-        "openai anthropic gemini vertex azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
+        "openai anthropic gemini vertex bedrock azure deepseek openrouter groq mistral xai together fireworks perplexity cerebras cohere "
         "huggingface nvidia moonshot zai dashscope sambanova vercel github cloudflare ollama lmstudio "
         "llamacpp vllm sglang localai llamafile jan openai-compatible litellm fake"
     )
@@ -42,7 +43,7 @@ def test_the_price_book_knows_the_provider_by_the_same_address(row: ProviderRow)
     assert PriceBook().models(row.price_id)
 
 
-FAMILIES = {"openai", "anthropic", "gemini", "ollama"}
+FAMILIES = {"openai", "anthropic", "gemini", "ollama", "bedrock"}
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
@@ -73,9 +74,9 @@ def test_who_speaks_what() -> None:
     assert {name for name, row in ROWS.items() if "ollama" in row.faces} == {"ollama"}
     spoken = {name for name, row in ROWS.items() if "anthropic" in row.faces}
     others = "deepseek openrouter moonshot zai dashscope vercel ollama lmstudio llamacpp vllm sglang"
-    assert spoken == {"anthropic", "vertex", *others.split()}
+    assert spoken == {"anthropic", "vertex", "bedrock", *others.split()}
     without = {name for name, row in ROWS.items() if "openai.chat" not in row.dialects}
-    assert without == {"anthropic"}
+    assert without == {"anthropic", "bedrock"}
 
 
 def test_no_two_providers_read_the_same_variable() -> None:

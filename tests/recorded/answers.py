@@ -9,7 +9,7 @@ from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.events import AnyEvent, Failed, Pinged
 from chatvault.wire.hub.parts import Unknown
 from tests.recorded.clients import Client
-from tests.recorded.exchanges import DIALECTS, Exchange
+from tests.recorded.exchanges import DIALECTS, SOURCES, Exchange
 from tests.recorded.heard import Call, Counts, Heard, parsed
 from tests.wire.openai.recordings import Gist, Said, gist
 
@@ -78,7 +78,7 @@ SEVERAL: Final = frozenset(("openai.chat", "gemini.generate"))
 
 def batches(dialect: str, body: bytes) -> Iterator[list[AnyEvent]]:
     """The events of a stream that comes in odd packets, packet by packet."""
-    reader, at, turn = DIALECTS[dialect].stream_reader(), 0, 0
+    reader, at, turn = SOURCES[dialect].stream_reader(), 0, 0
     while at < len(body):
         size = _SIZES[turn % len(_SIZES)] * (1 if len(body) < 50_000 else 10)
         yield reader.feed(body[at : at + size])
@@ -90,11 +90,11 @@ def read(dialect: str, exchange: Exchange) -> list[list[AnyEvent]]:
     """Raises ValueError for what is no answer of its dialect."""
     if exchange.streaming:
         return list(batches(dialect, exchange.body))
-    return [[event] for event in DIALECTS[dialect].read_reply(exchange.body)]
+    return [[event] for event in SOURCES[dialect].read_reply(exchange.body)]
 
 
 def is_answer(exchange: Exchange) -> bool:
-    return bool(exchange.response_body) and exchange.status < 400
+    return bool(exchange.body) and exchange.status < 400
 
 
 def judge(said: list[list[AnyEvent]], target: str, client: Client) -> list[str]:

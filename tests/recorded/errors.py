@@ -7,7 +7,7 @@ from typing import Final
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.events import AnyEvent, Failed
 from tests.recorded.clients import Client, Refused
-from tests.recorded.exchanges import DIALECTS, Exchange
+from tests.recorded.exchanges import DIALECTS, SOURCES, Exchange
 
 WITHOUT_TYPE: Final = frozenset(("ollama.chat",))
 """Dialects whose library shows the message alone."""
@@ -18,7 +18,7 @@ def is_error(exchange: Exchange) -> bool:
 
 
 def judge(source: str, exchange: Exchange, target: str, client: Client) -> list[str]:
-    error = DIALECTS[source].read_error(exchange.status, exchange.body)
+    error = SOURCES[source].read_error(exchange.status, exchange.body)
     body = DIALECTS[target].write_error(error, exchange.status)
     try:
         client.whole(body, status=exchange.status)

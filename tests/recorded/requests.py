@@ -15,6 +15,7 @@ from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.effort import effort_of
 from chatvault.wire.hub.parts import AnyPart, Media, Refusal, Text, Thought, ToolCall, ToolResult
 from chatvault.wire.hub.paths import field_path, message_path, part_path, tool_path
+from tests.recorded.bedrock_converse import Asking
 from tests.recorded.clients import Client
 from tests.recorded.exchanges import DIALECTS, Exchange
 
@@ -83,7 +84,7 @@ class Losses:
 def read(dialect: str, exchange: Exchange) -> Conversation | None:
     """None for one that cannot be understood, as its provider may have found, too."""
     body = exchange.request
-    if body is None:
+    if body is None or dialect not in DIALECTS:
         return None
     try:
         asked = DIALECTS[dialect].read_request(
@@ -101,10 +102,10 @@ class NotForIt(Exception):
     """The target's dialect has no way to say it, and the client was told which field is at fault."""
 
 
-def judge(asked: Conversation, target: str, client: Client) -> tuple[list[str], tuple[str, ...]]:
+def judge(asked: Conversation, target: str, client: Client | Asking) -> tuple[list[str], tuple[str, ...]]:
     """What is wrong with it in `target`, and what was reported as dropped. Raises NotForIt."""
     dropped = Dropped()
-    writer = DIALECTS[target]
+    writer = client if isinstance(client, Asking) else DIALECTS[target]
     try:
         body = writer.write_request(asked, dropped)
     except ClientError as error:

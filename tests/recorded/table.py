@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.recorded import embeddings
 from tests.recorded.embeddings import EMBEDDINGS, Library
-from tests.recorded.exchanges import DIALECTS, FOLDER, exchanges
+from tests.recorded.exchanges import FOLDER, SOURCES, exchanges
 from tests.recorded.official import clients
 from tests.recorded.tally import Pair, Tally
 
@@ -18,7 +18,7 @@ _SHOWN: Final = 6
 
 def measure(at_most: int | None = None, *sources: str) -> Tally:
     tally, judges = Tally(), clients()
-    for source in sources or (*DIALECTS, *EMBEDDINGS):
+    for source in sources or (*SOURCES, *EMBEDDINGS):
         library = Library() if source in EMBEDDINGS else None
         for exchange in exchanges(source, at_most=at_most):
             if library is None:

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from tests.recorded import answers, errors, requests
+from tests.recorded.bedrock_converse import MODELS, Asking
 from tests.recorded.clients import Client
-from tests.recorded.exchanges import DIALECTS, Exchange
+from tests.recorded.exchanges import DIALECTS, Exchange, digest
 from tests.wire.openai.recordings import gist
 
 KINDS: Final = ("answers", "requests", "errors")
@@ -91,10 +92,12 @@ class Tally(msgspec.Struct):
         asked = requests.read(source, exchange)
         if asked is None:
             return
-        for target in targets:
+        asking = Asking(MODELS[digest(exchange)[0] % len(MODELS)])
+        judges: dict[str, Client | Asking] = {target: clients[target] for target in targets}
+        for target, judge in {**judges, "bedrock.converse": asking}.items():
             pair = self.pair(source, target)
             try:
-                wrong, dropped = requests.judge(asked, target, clients[target])
+                wrong, dropped = requests.judge(asked, target, judge)
             except requests.NotForIt:
                 pair.requests.refused += 1
                 continue

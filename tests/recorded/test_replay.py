@@ -5,7 +5,7 @@ In the default run a sample, in `make prove` all.
 
 import pytest
 
-from tests.recorded.exchanges import DIALECTS, FOLDER
+from tests.recorded.exchanges import FOLDER, SOURCES
 from tests.recorded.table import failures, measure, tables
 from tests.recorded.tally import KINDS, Tally
 
@@ -44,9 +44,26 @@ FLOORS: dict[tuple[str, str], tuple[int, ...]] = {
     ("gemini.embed", "ollama.embed"): (2, 2, 0),
     ("ollama.embed", "openai.embeddings"): (0, 1, 0),
     ("ollama.embed", "gemini.embed"): (1, 1, 0),
+    ("openai.chat", "bedrock.converse"): (0, 4878, 0),
+    ("openai.responses", "bedrock.converse"): (0, 444, 0),
+    ("anthropic.messages", "bedrock.converse"): (0, 515, 0),
+    ("gemini.generate", "bedrock.converse"): (0, 557, 0),
+    ("ollama.chat", "bedrock.converse"): (0, 142, 0),
+    ("bedrock.converse", "openai.chat"): (120, 0, 5),
+    ("bedrock.converse", "openai.responses"): (120, 0, 5),
+    ("bedrock.converse", "anthropic.messages"): (120, 0, 5),
+    ("bedrock.converse", "gemini.generate"): (120, 0, 5),
+    ("bedrock.converse", "ollama.chat"): (120, 0, 5),
+    ("bedrock.invoke", "openai.chat"): (68, 0, 0),
+    ("bedrock.invoke", "openai.responses"): (68, 0, 0),
+    ("bedrock.invoke", "anthropic.messages"): (68, 0, 0),
+    ("bedrock.invoke", "gemini.generate"): (68, 0, 0),
+    ("bedrock.invoke", "ollama.chat"): (68, 0, 0),
 }
 # What fails in the sample. The numbers may only fall.
 CEILINGS: dict[tuple[str, str], int] = {
+    ("openai.chat", "bedrock.converse"): 1,
+    ("anthropic.messages", "bedrock.converse"): 2,
     ("openai.chat", "anthropic.messages"): 4,
     ("openai.chat", "gemini.generate"): 5,
     ("openai.chat", "ollama.chat"): 1,
@@ -59,7 +76,12 @@ CEILINGS: dict[tuple[str, str], int] = {
     ("gemini.embed", "openai.embeddings"): 2,
     ("ollama.embed", "openai.embeddings"): 1,
 }
-SIZES = dict.fromkeys(DIALECTS, 100) | {"openai.embeddings": 100, "gemini.embed": 1, "ollama.embed": 0}
+SIZES = dict.fromkeys(SOURCES, 100) | {
+    "bedrock.invoke": 60,
+    "openai.embeddings": 100,
+    "gemini.embed": 1,
+    "ollama.embed": 0,
+}
 """At least so many exchanges, and one more, are there to be judged."""
 
 

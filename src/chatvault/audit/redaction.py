@@ -46,6 +46,8 @@ _RULES: Final = (
         _VENDORS,
         r"()(?<![A-Za-z0-9])(?:gsk_|hf_|r8_|nvapi-|gh[opsru]_|github_pat_|glpat-|xox[abeoprs]-)[\w\-]{12,}",
     ),
+    # Bedrock's own keys.
+    _Rule(("absk", "bedrock-api-key-"), r"()(?<![A-Za-z0-9])(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=_\-]{12,}"),
     # AWS access key ids; Google API keys and OAuth tokens; JSON web tokens.
     _Rule(("akia", "asia"), r"()(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])"),
     _Rule(("aiza",), r"()(?<![A-Za-z0-9])AIza[A-Za-z0-9_\-]{30,}"),

@@ -13,7 +13,14 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from chatvault.config.litellm_kinds import KINDS, RESERVED, VERTEX_LOCATION, Kind, provider_of
+from chatvault.config.litellm_kinds import (
+    KINDS,
+    RESERVED,
+    VERTEX_LOCATION,
+    Kind,
+    bedrock_model,
+    provider_of,
+)
 from chatvault.config.litellm_left import why
 from chatvault.config.yaml_text import Account, Ours, written
 from chatvault.core.errors import OperatorError
@@ -34,6 +41,12 @@ _PRICES: Final = {
     "output_cost_per_audio_token": "output_audio",
 }
 """Dollars a token there, a million tokens here."""
+_AWS: Final = {
+    "aws_region_name": "region",
+    "aws_access_key_id": "access_key_id",
+    "aws_secret_access_key": "secret_access_key",
+    "aws_session_token": "session_token",
+}
 
 Section = dict[str, Any]
 
@@ -119,6 +132,9 @@ class _Import:
             )
             self.left.append(f"{path} ({_shown(public)}): {what}")
             return
+        if kind.name == "bedrock":
+            there, region = bedrock_model(there)
+            params.setdefault("aws_region_name", region)
         account = self._account(kind, params)
         if not self._place(f"{path} ({_shown(public)})", public, there, account):
             return
@@ -143,6 +159,8 @@ class _Import:
         }
         if organization := _value(params.pop("organization", None)):
             headers["OpenAI-Organization"] = organization
+        if kind.name == "bedrock":
+            base_url = _value(params.pop("aws_bedrock_runtime_endpoint", None)) or base_url
         version = _value(params.pop("api_version", None)) if kind.name == "azure" else None
         return Account(
             kind=kind.name,
@@ -152,6 +170,7 @@ class _Import:
             headers=tuple(headers.items()),
             first_byte=self._seconds(params, "timeout") or self._patience,
             **_vertex(params, kind),
+            **_bedrock(params, kind),
         )
 
     def _place(self, path: str, public: str, there: str, account: Account) -> bool:
@@ -253,6 +272,13 @@ def _vertex(params: Section, kind: Kind) -> dict[str, str | None]:
         "location": _value(params.pop("vertex_location", None)) or VERTEX_LOCATION,
         "credentials" if text else "credentials_file": said,
     }
+
+
+def _bedrock(params: Section, kind: Kind) -> dict[str, str | None]:
+    """What signs calls to Bedrock."""
+    if kind.name != "bedrock":
+        return {}
+    return {ours: _value(params.pop(theirs, None)) for theirs, ours in _AWS.items()}
 
 
 def _mapping(value: object) -> Section:

@@ -20,6 +20,10 @@ class Kind(msgspec.Struct, frozen=True):
 
 _AZURE: Final = Kind("azure", "${AZURE_API_KEY}", "${AZURE_API_BASE}")
 _VERTEX: Final = Kind("vertex")
+_BEDROCK: Final = Kind("bedrock")
+_BEDROCK_ROUTE: Final = re.compile(r"(?:(?:converse|converse_like|invoke)/)?(?:([a-z]{2}(?:-[a-z]+)+-\d)/)?")
+"""What may stand before a model there: the API it is asked by, which its name decides here, and a region.
+https://docs.litellm.ai/docs/providers/bedrock (2026-11)"""
 VERTEX_LOCATION: Final = "${VERTEXAI_LOCATION:-us-central1}"
 _OLLAMA: Final = Kind("ollama", None, "${OLLAMA_API_BASE:-http://127.0.0.1:11434}")
 _VLLM: Final = Kind("vllm", "${HOSTED_VLLM_API_KEY:-none}", "${HOSTED_VLLM_API_BASE}")
@@ -33,6 +37,8 @@ KINDS: Final[dict[str, Kind]] = {
     # Where nothing is said it asks us-central1. https://docs.litellm.ai/docs/providers/vertex (2026-11)
     "vertex_ai": _VERTEX,
     "vertex_ai_beta": _VERTEX,
+    "bedrock": _BEDROCK,
+    "bedrock_converse": _BEDROCK,
     "azure": _AZURE,
     "azure_text": _AZURE,
     "deepseek": Kind("deepseek"),
@@ -88,6 +94,12 @@ def provider_of(model: str, said: str | None) -> tuple[str | None, str]:
     if slash and re.fullmatch(r"[a-z0-9_-]+", first):
         return first, _there(first, rest)
     return next((provider for names, provider in _BARE if names.match(model)), None), model
+
+
+def bedrock_model(there: str) -> tuple[str, str | None]:
+    """The model alone, and the region that stands before it."""
+    found = _BEDROCK_ROUTE.match(there)
+    return (there[found.end() :], found[1]) if found is not None else (there, None)
 
 
 def _there(provider: str, model: str) -> str:

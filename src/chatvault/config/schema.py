@@ -120,7 +120,7 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     api_version: str | None = None
     """Of Azure OpenAI alone. A date asks for its deployment paths; not set: the v1 path."""
     project: str | None = None
-    """This and what follows is of Vertex AI alone."""
+    """This and what follows, to `token_url`, is of Vertex AI alone."""
     location: str | None = None
     credentials_file: str | None = None
     """A key file of Google's: of a service account, or of a user (`authorized_user`)."""
@@ -128,6 +128,13 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     """What would stand in that file."""
     token_url: str | None = None
     """Where the credentials are exchanged for access tokens; none: where they say, at Google."""
+    region: str | None = None
+    """This and what follows is of Amazon Bedrock alone."""
+    access_key_id: str | None = None
+    """Keys that calls are signed with, in place of an `api_key`."""
+    secret_access_key: str | None = None
+    session_token: str | None = None
+    """Beside keys that were lent for a time."""
     env: dict[str, str] = {}
     """Of `kind: litellm` alone: the variables of its process, keys of providers among them."""
 

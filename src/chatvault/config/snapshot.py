@@ -21,6 +21,8 @@ class Face(msgspec.Struct, frozen=True):
     """Fields of a request's body that it has to have, where the client did not send them."""
     drops: tuple[str, ...] = ()
     """Fields of a conversation's body that it must not have, since they stand in the path."""
+    moves: dict[str, str] = {}
+    """Fields of the client's head that are lists in a request's body here, by their names in either."""
 
     def __repr__(self) -> str:
         return f"Face(base_url={self.base_url!r}, ...)"  # not the credential
@@ -70,8 +72,9 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """All that it speaks, over all faces, the preferred first."""
     claims: dict[str, tuple[str, ...]] = {}
     """By family: what the names of its models begin with, where a provider asks for one model in one dialect and
-    for another in another. A family that is not here has all models that none of them claims."""
-    path_style: Literal["azure-deployments", "vertex"] | None = None
+    for another in another (behind a star: what they hold). A family that is not here has all models that none of
+    them claims."""
+    path_style: Literal["azure-deployments", "vertex", "bedrock"] | None = None
     """Set where the model stands in the path, though it does not in the dialect."""
     query: str = ""
     """What every call's query holds, as in `api-version=2024-10-21`."""
@@ -91,7 +94,7 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
         if not self.claims or model is None:
             return tuple(self.faces)
         for family, names in self.claims.items():
-            if model.startswith(names):
+            if any(name[1:] in model if name[:1] == "*" else model.startswith(name) for name in names):
                 return (family,)
         return tuple(family for family in self.faces if family not in self.claims)
 

@@ -8,6 +8,10 @@ import msgspec
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
 _HOLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[A-Za-z0-9_./:-]*)?\}")
+_PLACED: Final = (
+    "project", "location", "credentials_file", "credentials",
+    "region", "access_key_id", "secret_access_key", "session_token",
+)  # fmt: skip
 _NULLS: Final = ("null", "~")
 _ESCAPES: Final = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t"}
 
@@ -25,6 +29,10 @@ class Account(msgspec.Struct, frozen=True):
     location: str | None = None
     credentials_file: str | None = None
     credentials: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
 
 
 class Ours(msgspec.Struct):
@@ -91,7 +99,7 @@ def _account(name: str, account: Account) -> Iterator[str]:
         yield f"    api_key: {scalar(account.api_key)}"
     if account.api_version is not None:
         yield f"    api_version: {scalar(account.api_version)}"
-    for setting in ("project", "location", "credentials_file", "credentials"):
+    for setting in _PLACED:
         value = getattr(account, setting)
         if value is not None:
             yield f"    {setting}: {scalar(value)}"

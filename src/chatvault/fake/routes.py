@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from chatvault.fake import anthropic, gemini, ollama, vertex
+from chatvault.fake import anthropic, bedrock, gemini, ollama, signature, vertex
 from chatvault.fake.answer import Answer, Whole
 from chatvault.fake.audio import speech, transcriptions
 from chatvault.fake.chat import chat
@@ -49,8 +49,15 @@ class Named(msgspec.Struct):
 class Routes:
     """All routes of one provider, with what it remembers: files, failed tries, and finished scripts."""
 
-    def __init__(self, *, pace_ms: float = 0.0, api_key: str | Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        pace_ms: float = 0.0,
+        api_key: str | Collection[str] | None = None,
+        aws: signature.Account | None = None,
+    ) -> None:
         self._pace_ms = pace_ms
+        self._aws = aws
         self._api_keys = {api_key} if isinstance(api_key, str) else api_key
         self._tries: dict[str, int] = {}
         self._scripts: dict[tuple[object, ...], Script] = {}
@@ -92,6 +99,7 @@ class Routes:
             ("GET", re.compile(r"/v1beta/models/.+"), gemini.show_model),
             ("POST", vertex.COUNT, vertex.count_tokens),
             ("POST", vertex.MESSAGES, vertex.messages),
+            ("POST", bedrock.PATH, bedrock.answer),
         )
 
     def script(self, request: Request, *, keep_alive: bool, reused: bool) -> Script:
@@ -109,7 +117,7 @@ class Routes:
                 request.body,
                 keep_alive,
                 reused,
-                _given(request) if self._api_keys is not None else None,
+                _given(request) if self._api_keys is not None or self._aws is not None else None,
             )
             kept = self._scripts.get(key)
             if kept is not None:
@@ -146,6 +154,9 @@ class Routes:
             return plan, Whole(body=tell(refusal), status=refusal.status)
 
     def _authenticate(self, request: Request) -> None:
+        if self._aws is not None and bedrock.PATH.fullmatch(request.path):
+            signature.check(request, self._aws)
+            return
         if self._api_keys is None:
             return
         given = _given(request).encode()
@@ -184,6 +195,8 @@ def _teller(path: str) -> Teller:
         return gemini.error_body
     if vertex.MESSAGES.fullmatch(path):
         return anthropic.error_body
+    if bedrock.PATH.fullmatch(path):
+        return bedrock.error_body
     return next((tell for prefix, tell in TELLERS if path.startswith(prefix)), error_body)
 
 
@@ -200,7 +213,11 @@ def _given(request: Request) -> str:
 
 
 def _model(request: Request) -> str:
-    if (named := gemini.model_of(request.path) or vertex.model_of(request.path)) or not request.body:
+    if (
+        named := gemini.model_of(request.path)
+        or vertex.model_of(request.path)
+        or bedrock.model_of(request.path)
+    ) or not request.body:
         return named
     if request.headers.get("content-type", "").startswith("multipart/"):
         found = FORM_MODEL.search(request.body)

@@ -9,6 +9,7 @@ from typing import Self
 from chatvault.fake.connection import Connection
 from chatvault.fake.request import Request
 from chatvault.fake.routes import Routes
+from chatvault.fake.signature import Account
 from chatvault.fake.stats import Stats
 
 BACKLOG = 8192
@@ -34,6 +35,7 @@ class FakeProvider:
         unix: str | None = None,
         pace_ms: float = 0.0,
         api_key: str | Collection[str] | None = None,
+        aws: Account | None = None,
         tls: ssl.SSLContext | None = None,
         marker: str = "x-call-id",
         patience_s: float = 600.0,
@@ -46,7 +48,7 @@ class FakeProvider:
         self.stats = Stats()
         self.last: Request | None = None
         self.connections: set[Connection] = set()
-        self.routes = Routes(pace_ms=pace_ms, api_key=api_key)
+        self.routes = Routes(pace_ms=pace_ms, api_key=api_key, aws=aws)
         self._tls = tls
         self._empty = asyncio.Event()
         self._empty.set()

@@ -16,9 +16,10 @@ from chatvault.gateway.embedding_translation import EmbeddingTranslation, transl
 from chatvault.gateway.references import points_elsewhere, runs_tools
 from chatvault.gateway.reshaping import reshape, reshaped, version_said
 from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
-from chatvault.gateway.speech import Speech
+from chatvault.gateway.speech import Speech, Spoken
 from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
+from chatvault.providers.bedrock import STYLE as BEDROCK
 from chatvault.routing.targets import Target
 from chatvault.wire.http_head import RequestHead
 from chatvault.wire.json_fields import Body
@@ -59,6 +60,8 @@ class Admitted(msgspec.Struct, gc=False):
     """Set where the provider is asked in another dialect than the client's."""
     free: bool = False
     """The provider bills nothing; as it was configured when the call began."""
+    framed: bool = False
+    """It answers as Anthropic does, in Bedrock's frames."""
     version: bytes | None = None
     """Of Anthropic's API, where the client says it elsewhere than the provider wants it."""
 
@@ -110,11 +113,16 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     stream: bool
 
 
-def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Speech, model: str | None) -> bool:
+def _spoken(speech: Speech, provider: ProviderSnapshot, answering: Spoken, model: str | None) -> bool:
     """Whether the provider has an API of the family that the call is to be sent in, for the model."""
     if provider.claims:
         return answering.family in provider.families(model)
     return answering.family == "openai" or answering is not speech or answering.family in provider.faces
+
+
+def _uncounted(endpoint: Endpoint, provider: ProviderSnapshot) -> bool:
+    """Whether the provider has Anthropic's messages, but none that counts their tokens."""
+    return endpoint.name in COUNTS and provider.path_style == BEDROCK
 
 
 def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
@@ -138,7 +146,7 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             code="dialect_not_spoken",
             param="model",
         )
-    if not _spoken(call.speech, provider, answering, target.model):
+    if not _spoken(call.speech, provider, answering, target.model) or _uncounted(endpoint, provider):
         if endpoint.name in COUNTS:
             return _counted(call, endpoint, Asked(request, model or "", stream), body, provider, target)
         raise ClientError(
@@ -157,7 +165,8 @@ def _counted(
 ) -> Admitted | Estimated:
     """A count for a client whose dialect the provider does not speak: asked in the other dialect that has such an
     endpoint, or estimated here."""
-    answering = other_counter(call.speech, provider, target.model)
+    uncounted = _uncounted(endpoint, provider)
+    answering = other_counter(call.speech, provider, target.model) if not uncounted else None
     if answering is not None:
         return _translated(call, endpoint, asked, body, provider, target, answering)
     return Estimated(input_tokens(measured(unwrapped(body)), family_of(target.model)))
@@ -205,6 +214,7 @@ def _passed(
         call.speech.family,
         free=provider.free or endpoint.name in COUNTS,
         version=version_said(endpoint, request.fields),
+        framed=_framed(provider, call.speech),
     )
 
 
@@ -215,7 +225,7 @@ def _translated(
     body: Body,
     provider: ProviderSnapshot,
     target: Target,
-    answering: Speech,
+    answering: Spoken,
 ) -> Admitted:
     """The admission of a call whose provider speaks another dialect."""
     assert target.model is not None
@@ -259,7 +269,12 @@ def _translated(
         answering.family,
         translation,
         provider.free or endpoint.name in COUNTS,
+        framed=_framed(provider, answering),
     )
+
+
+def _framed(provider: ProviderSnapshot, answering: Spoken) -> bool:
+    return provider.path_style == BEDROCK and answering.family == "anthropic"
 
 
 def admit_upload(

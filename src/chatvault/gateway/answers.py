@@ -45,6 +45,7 @@ _NOT_PASSED: Final = frozenset(
     )
 )
 
+_REQUEST_IDS: Final = frozenset((b"x-request-id", b"x-amzn-requestid"))
 _PLAIN: Final = frozenset((b"keep-alive", b"close"))
 """What `connection` mostly says, which names no other field."""
 
@@ -64,7 +65,7 @@ def passed(headers: list[Header]) -> list[bytes]:
     for name, value in headers:
         if name in hidden or name.startswith(b"x-chatvault-"):
             continue
-        if name == b"x-request-id":
+        if name in _REQUEST_IDS:
             name = b"x-provider-request-id"
         lines.append(b"%s: %s\r\n" % (name, value))
     return lines

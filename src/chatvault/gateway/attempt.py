@@ -17,6 +17,7 @@ from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.routes import Endpoint
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.gateway.translated_relay import TranslatedRelay
+from chatvault.gateway.unframed import Unframed, is_framed
 from chatvault.gateway.whole_relay import HOLD, WholeRelay
 from chatvault.net.connection import LiveExchange
 from chatvault.net.decoding import CODINGS, Decoded
@@ -57,7 +58,7 @@ class Attempt:
         assert exchange is not None
         outcome, fields = call.outcome, dict(head.headers)
         outcome.upstream_status = head.status
-        request_id = fields.get(b"x-request-id")
+        request_id = fields.get(b"x-request-id") or fields.get(b"x-amzn-requestid")
         if request_id is not None:
             outcome.upstream_id = request_id[:128].decode("latin-1")
         call.body_spent()
@@ -75,6 +76,7 @@ class Attempt:
             )
             return
         relay: Answer
+        unframed = call.admitted is not None and call.admitted.framed
         translation = call.admitted.translation if call.admitted is not None else None
         if isinstance(translation, EmbeddingTranslation):
             relay = EmbeddingRelay(call, translation)
@@ -83,7 +85,10 @@ class Attempt:
         elif translation is not None:
             relay = TranslatedRelay(call, translation)
         else:
-            relay = self._relay(head, fields.get(b"content-type", b"").lower())
+            kind = fields.get(b"content-type", b"").lower()
+            relay = self._relay(head, _EVENTS if unframed and is_framed(head) else kind)
+        if unframed:
+            relay = Unframed(relay)
         coding = fields.get(b"content-encoding")
         self.exchange = None  # no cycle is left to the collector
         if coding is not None and coding.lower() in CODINGS:

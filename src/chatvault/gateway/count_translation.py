@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from chatvault.config.snapshot import ProviderSnapshot
-from chatvault.gateway.speech import SPEECHES, Speech
+from chatvault.gateway.speech import SPEECHES, Speech, Spoken
 from chatvault.gateway.translation import Retold, Translation, translate
-from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.hub.dialect import AnsweringDialect, ConversationDialect
 from chatvault.wire.hub.events import Failed
 from chatvault.wire.json_fields import Body
 from chatvault.wire.json_value import Values, decode, integer, obj, text
@@ -29,7 +29,7 @@ class CountTranslation(Retold, frozen=True, kw_only=True, gc=False):
     """`asked` and `answering` are the two dialects."""
 
     asked: ConversationDialect
-    answering: ConversationDialect
+    answering: AnsweringDialect
 
     def retell(self, body: bytes) -> bytes:
         """The provider's count in the client's dialect. Raises ValueError for what is no count."""
@@ -70,7 +70,7 @@ def other_counter(asked: Speech, provider: ProviderSnapshot, model: str | None) 
 
 def translate_count(
     asked: Speech,
-    answering: Speech,
+    answering: Spoken,
     provider: ProviderSnapshot,
     body: Body,
     *,
@@ -93,7 +93,7 @@ def translate_count(
     )
 
 
-def _written(whole: Translation, answering: Speech, target: str, *, nested: bool) -> tuple[bytes, bytes]:
+def _written(whole: Translation, answering: Spoken, target: str, *, nested: bool) -> tuple[bytes, bytes]:
     """The path and the body. Vertex AI takes the parts of a request as they are, the Gemini API in one member:
     https://ai.google.dev/api/tokens, https://cloud.google.com/vertex-ai/docs/reference/rest (2026-11)."""
     values: Values = obj(decode(whole.body)) or {}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from chatvault.gateway.speech import Speech
+from chatvault.gateway.speech import Speech, Spoken
 from chatvault.gateway.translation import Retold, refuse_losses
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.embedding import EmbeddingDialect, EmbeddingRequest
@@ -18,7 +18,7 @@ class EmbeddingTranslation(Retold, frozen=True, kw_only=True, gc=False):
 
 
 def translate_embedding(
-    asked: Speech, answering: Speech, body: Body, *, public: str, target: str, strict: bool
+    asked: Speech, answering: Spoken, body: Body, *, public: str, target: str, strict: bool
 ) -> EmbeddingTranslation:
     """Raises ClientError (400) for a request that cannot be understood, or, if `strict`, not be carried
     whole."""

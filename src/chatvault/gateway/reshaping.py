@@ -19,6 +19,8 @@ VERSION: Final = b"anthropic-version"
 _VERSION: Final = "anthropic_version"
 _FIRST: Final = b"2023-06-01"
 """The version that other homes have by a name of their own."""
+_ONLY: Final = frozenset(("bedrock-2023-05-31",))
+"""Of homes that have one version."""
 _DATE: Final = re.compile(rb"20\d\d-\d\d-\d\d")
 _NOTHING: Final = frozenset[str]()
 
@@ -35,6 +37,8 @@ def reshape(
     """The names of the fields that the provider must not be sent; what it must be sent goes into `changes`. `target`
     is the model's name there, `head` the client's, None where the request was translated."""
     drops, sets = (face.drops, face.sets) if face is not None else ((), {})
+    if face is not None and head is not None:
+        _moved(face, head, fields, changes)
     if not (drops or sets or endpoint.path):
         return ()
     without = drops if endpoint.conversation else ()
@@ -43,7 +47,7 @@ def reshape(
     for name, value in sets.items():
         if name not in fields.values:
             said = head.fields.get(VERSION, b"") if head is not None and name == _VERSION else b""
-            dated = _DATE.fullmatch(said) is not None and said != _FIRST
+            dated = _DATE.fullmatch(said) is not None and said != _FIRST and value not in _ONLY
             changes[name] = b'"%s"' % said if dated else msgspec.json.encode(value)
     if head is not None and endpoint.path:  # asked as on Vertex AI
         if endpoint.in_path and "model" not in without:
@@ -51,6 +55,15 @@ def reshape(
         if _VERSION not in sets:
             without += (_VERSION,)
     return without
+
+
+def _moved(face: Face, head: RequestHead, fields: Fields, changes: dict[str, bytes]) -> None:
+    """What stands in the head elsewhere, and in the body here; the client may have put it there itself."""
+    for field, name in face.moves.items():
+        said = head.fields.get(field.encode())
+        if said is not None and name not in fields.values:
+            names = [each.strip() for each in said.decode("latin-1").split(",")]
+            changes[name] = msgspec.json.encode([each for each in names if each])
 
 
 def reshaped(face: Face | None, endpoint: Endpoint, body: bytes) -> bytes | list[bytes | memoryview]:

@@ -10,13 +10,14 @@ from chatvault.wire.anthropic.dialect import MESSAGES
 from chatvault.wire.anthropic.reply import Learner
 from chatvault.wire.anthropic.request import read as anthropic_request
 from chatvault.wire.anthropic.tap import MessagesTap
+from chatvault.wire.bedrock.dialect import CONVERSE
 from chatvault.wire.gemini.array import ArraySplitter
 from chatvault.wire.gemini.dialect import GEMINI, GEMINI_ARRAY
 from chatvault.wire.gemini.embeddings import GEMINI_EMBED
 from chatvault.wire.gemini.facts import read_facts as gemini_facts
 from chatvault.wire.gemini.request import read as gemini_request
 from chatvault.wire.gemini.tap import StreamTap as GeminiTap
-from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.hub.dialect import AnsweringDialect, ConversationDialect
 from chatvault.wire.hub.embedding import EmbeddingDialect
 from chatvault.wire.json_fields import Body
 from chatvault.wire.json_value import decode
@@ -39,11 +40,19 @@ from chatvault.wire.sse import EventSplitter
 from chatvault.wire.tap import AskedFields, Splitter, Tap
 
 
-class Speech(msgspec.Struct, frozen=True):
-    """`read_reply` raises ValueError for what is not the dialect. `hub` and `embedding` are None where nothing is
-    translated."""
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialect as a provider is asked in it. `hub` and `embedding` are None where nothing is translated."""
 
     dialect: str
+    hub: AnsweringDialect | None = None
+    embedding: EmbeddingDialect | None = None
+    family: str = "openai"
+    """Whose API it belongs to: what stands before the dialect's dot."""
+
+
+class Speech(Spoken, frozen=True, kw_only=True):
+    """A dialect that clients ask in, too. `read_reply` raises ValueError for what is not the dialect."""
+
     read_request: Callable[[Body], AskedFields]
     read_reply: Callable[[bytes], Facts]
     tap: Callable[[bool], Tap]
@@ -52,9 +61,6 @@ class Speech(msgspec.Struct, frozen=True):
     error_event: Callable[[ChatVaultError], bytes]
     stream_type: bytes = b"text/event-stream"
     hub: ConversationDialect | None = None
-    embedding: EmbeddingDialect | None = None
-    family: str = "openai"
-    """Whose API it belongs to: what stands before the dialect's dot."""
 
 
 def _openai_facts(body: bytes) -> Facts:
@@ -153,6 +159,12 @@ SPEECHES: Final = {
         ),
     )
 }
+
+SPOKEN: Final[dict[str, Spoken]] = {
+    **SPEECHES,
+    CONVERSE.name: Spoken(dialect=CONVERSE.name, family="bedrock", hub=CONVERSE),
+}
+"""All that providers can be asked in."""
 
 
 def speech_of(dialect: str) -> Speech:

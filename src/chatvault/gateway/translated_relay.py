@@ -12,7 +12,7 @@ import msgspec
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.gateway.translation import Translation
-from chatvault.wire.hub.dialect import StreamReader, StreamWriter
+from chatvault.wire.hub.dialect import StreamBroken, StreamReader, StreamWriter
 from chatvault.wire.hub.events import (
     AnyEvent,
     ArgumentsDelta,
@@ -140,6 +140,9 @@ class TranslatedRelay:
         if self._reader is not None:
             try:
                 events = self._reader.feed(data)
+            except StreamBroken as error:
+                self._call.attempt_failed(Fault("cut", str(error)))
+                return
             except (ValueError, RecursionError) as error:
                 self._not_its_dialect(f"{error}; a packet began: {data[:200].decode(errors='replace')}")
                 return

@@ -8,9 +8,9 @@ import msgspec
 
 from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.core.errors import ClientError
-from chatvault.gateway.speech import SPEECHES, Speech
+from chatvault.gateway.speech import SPOKEN, Speech, Spoken
 from chatvault.wire.hub.conversation import Conversation
-from chatvault.wire.hub.dialect import ConversationDialect
+from chatvault.wire.hub.dialect import AnsweringDialect, ConversationDialect
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.chat.dialect import ChatDialect
@@ -51,13 +51,11 @@ class Translation(Retold, frozen=True, kw_only=True, gc=False):
     """`asked` and `answering` are the two dialects."""
 
     asked: ConversationDialect
-    answering: ConversationDialect
+    answering: AnsweringDialect
     conversation: Conversation
 
 
-def _for_provider(
-    dialect: ConversationDialect | None, provider: ProviderSnapshot
-) -> ConversationDialect | None:
+def _for_provider(dialect: AnsweringDialect | None, provider: ProviderSnapshot) -> AnsweringDialect | None:
     """The dialect with the provider's quirks."""
     if not isinstance(dialect, ChatDialect):
         return dialect
@@ -69,14 +67,14 @@ def _chat(stream_usage: bool, router: bool) -> ChatDialect:
     return ChatDialect(ChatQuirks(stream_usage=stream_usage, caches=router, top_k=router))
 
 
-def answering_dialect(asked: Speech, provider: ProviderSnapshot, model: str | None) -> Speech | None:
+def answering_dialect(asked: Speech, provider: ProviderSnapshot, model: str | None) -> Spoken | None:
     """The dialect a provider is asked in, for a model of it: the client's own where it speaks it, else the one it
     prefers. None: there is none that the client's can be translated to."""
     dialects = provider.dialects_of(model)
     if not dialects or _FORMS.get(asked.dialect, asked.dialect) in dialects:
         return asked
     for dialect in dialects:
-        speech = SPEECHES.get(dialect)
+        speech = SPOKEN.get(dialect)
         if speech is not None and _related(asked, speech):
             return speech
     if asked.embedding is not None and asked.family in _families(provider, model):
@@ -88,7 +86,7 @@ def _families(provider: ProviderSnapshot, model: str | None) -> tuple[str, ...]:
     return provider.families(model) or ("openai",)
 
 
-def _related(one: Speech, other: Speech) -> bool:
+def _related(one: Spoken, other: Spoken) -> bool:
     """Whether both are dialects of the same hub."""
     return (one.hub is not None and other.hub is not None) or (
         one.embedding is not None and other.embedding is not None
@@ -97,7 +95,7 @@ def _related(one: Speech, other: Speech) -> bool:
 
 def translate(
     asked: Speech,
-    answering: Speech,
+    answering: Spoken,
     provider: ProviderSnapshot,
     body: Body,
     *,
@@ -132,7 +130,7 @@ def translate(
     )
 
 
-def _refuse_references(asked: Speech, answering: Speech, extra: dict[str, msgspec.Raw]) -> None:
+def _refuse_references(asked: Speech, answering: Spoken, extra: dict[str, msgspec.Raw]) -> None:
     for field in _STATEFUL:
         if field in extra and bytes(extra[field]) not in _UNSET:
             raise ClientError(
@@ -143,7 +141,7 @@ def _refuse_references(asked: Speech, answering: Speech, extra: dict[str, msgspe
             )
 
 
-def refuse_losses(answering: Speech, dropped: Dropped) -> None:
+def refuse_losses(answering: Spoken, dropped: Dropped) -> None:
     """Raises ClientError (400) if something was dropped."""
     if not dropped:
         return

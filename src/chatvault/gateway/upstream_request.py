@@ -10,6 +10,7 @@ from chatvault.gateway.outbound import outbound_headers, outbound_query, transla
 from chatvault.gateway.reshaping import VERSION
 from chatvault.gateway.routes import Endpoint, model_in_path
 from chatvault.gateway.upstreams import Upstream
+from chatvault.providers.bedrock import STYLE as BEDROCK
 from chatvault.wire.http_head import RequestHead
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Re
     assert endpoint is not None
     if translation is None:
         target = _passed_on(head, endpoint, admitted, upstream)
-        headers = outbound_headers(head, upstream.headers, upstream.hidden, call.id)
+        if (
+            upstream.provider.path_style == BEDROCK
+        ):  # what it does not know of has no place in a signed request
+            headers = translated_headers(head, upstream.headers, call.id)
+        else:
+            headers = outbound_headers(head, upstream.headers, upstream.hidden, call.id)
         if admitted.version is not None:
             headers = [pair for pair in headers if pair[0] != VERSION]
             headers.append((VERSION, admitted.version))

@@ -16,10 +16,9 @@ from chatvault.net.origin import parse_origin
 from chatvault.net.pool import Pool
 from chatvault.net.proxy import parse_proxy
 from chatvault.net.tls import client_context
+from chatvault.providers import bedrock, vertex
 from chatvault.providers.azure import DEPLOYMENTS, deployment_path, versioned
 from chatvault.providers.signer import NO_TOKENS, signer_of
-from chatvault.providers.vertex import STYLE as VERTEX
-from chatvault.providers.vertex import anthropic_path
 
 _FIELD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [\t -~\x80-\xff]*")
 _PREFIX: Final = len(b"/v1")
@@ -76,8 +75,10 @@ class Upstream:
         style = self.provider.path_style
         if style == DEPLOYMENTS:
             path = deployment_path(path, model)
-        elif style == VERTEX and path.startswith(_MESSAGES):
-            path, query = anthropic_path(path, model, stream), b""  # it has no `?beta=true` there
+        elif style == vertex.STYLE and path.startswith(_MESSAGES):
+            path, query = vertex.anthropic_path(path, model, stream), b""  # it has no `?beta=true` there
+        elif style == bedrock.STYLE:
+            path, query = bedrock.anthropic_path(path, model, stream), b""
         if self._query:
             query = versioned(query, self._query)
         return self._base + path + query

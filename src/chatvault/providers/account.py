@@ -4,10 +4,11 @@ with it."""
 import re
 import ssl
 from collections.abc import Mapping
+from typing import Final, Literal
 
 from chatvault.config.schema import ProviderConfig
-from chatvault.config.snapshot import Face, LentToken, ProviderSnapshot
-from chatvault.providers import azure, longtail, vertex
+from chatvault.config.snapshot import AwsKeys, Face, LentToken, ProviderSnapshot
+from chatvault.providers import azure, bedrock, longtail, vertex
 from chatvault.providers.discover import base_url_of, bearer_of, key_of, key_variables, missing, needs_key
 from chatvault.providers.faces import faces_of, root_of
 from chatvault.providers.proxies import proxy_for
@@ -18,6 +19,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?|unix:/[!-~]+")
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_STYLES: Final[dict[str, Literal["vertex", "bedrock"]]] = {
+    vertex.KIND: vertex.STYLE,
+    bedrock.KIND: bedrock.STYLE,
+}
+"""Kinds with code of their own, which say themselves what is missing."""
 
 
 def merged(
@@ -27,16 +33,10 @@ def merged(
     problems = []
     if not _NAME.fullmatch(name):
         problems.append("a provider's name is letters, digits, `.`, `_`, `-`, 64 at most")
-    by_token = False
-    if row.name == vertex.KIND:
-        placed = vertex.placed(account, environ)
-        account, by_token = placed.account, placed.google is not None
-        problems += placed.problems
-    else:
-        problems += vertex.misplaced(account)
+    account, signing = _placed(account, row, environ, problems)
     problems += longtail.problems(account)
     url = _base_url(name, account, row, environ, problems)
-    faces = _faces(name, account, row, url, environ, problems, by_token=by_token)
+    faces = _faces(name, account, row, url, environ, problems, signed=signing is not None)
     if account.ca_file is not None:
         problems += _certificates(account.ca_file)
     proxy, wrong = proxy_for(account.proxy, url or "", environ)
@@ -55,7 +55,7 @@ def merged(
         faces=faces,
         dialects=tuple(dialect for spoken in dialects for dialect in spoken),
         claims={family: claims for family in faces if (claims := row.faces[family].claims)},
-        path_style=vertex.STYLE if row.name == vertex.KIND else azure.path_style(account.api_version),
+        path_style=_STYLES.get(row.name) or azure.path_style(account.api_version),
         query=azure.version_query(account.api_version),
         price_id=row.price_id,
         timeouts=account.timeouts,
@@ -63,8 +63,28 @@ def merged(
         proxy=proxy or None,
         stream_usage=row.stream_usage if account.stream_usage is None else account.stream_usage,
         free=row.local,
-        signing=LentToken() if by_token else None,
+        signing=signing,
     )
+
+
+def _placed(
+    account: ProviderConfig, row: ProviderRow, environ: Mapping[str, str], problems: list[str]
+) -> tuple[ProviderConfig, AwsKeys | LentToken | None]:
+    """The account with its address, where that is made of its settings, and what each call is signed with."""
+    signing: AwsKeys | LentToken | None = None
+    if row.name == vertex.KIND:
+        on_google = vertex.placed(account, environ)
+        account, signing = on_google.account, LentToken() if on_google.google is not None else None
+        problems += on_google.problems
+    else:
+        problems += vertex.misplaced(account)
+    if row.name == bedrock.KIND:
+        on_aws = bedrock.placed(account, environ)
+        account, signing = on_aws.account, on_aws.signing
+        problems += on_aws.problems
+    else:
+        problems += bedrock.misplaced(account)
+    return account, signing
 
 
 def _base_url(
@@ -101,26 +121,26 @@ def _faces(
     environ: Mapping[str, str],
     problems: list[str],
     *,
-    by_token: bool,
+    signed: bool,
 ) -> dict[str, Face]:
-    """What each of its faces is called with, the credential among it (but for one that is signed `by_token`).
-    Values are never shown: they may be secret."""
+    """What each of its faces is called with, the credential among it (but where each call is `signed`). Values are
+    never shown: they may be secret."""
     own = {}
     for field, value in account.headers.items():
         if not _FIELD.fullmatch(field) or not _VALUE.fullmatch(value) or value != value.strip():
             problems.append(f"headers.{field}: not a header that HTTP can carry")
         own[field.lower()] = value
-    key = account.api_key or key_of(row, name, environ)
-    bearer = bearer_of(row, environ) if key is None else None
+    key = None if signed else account.api_key or key_of(row, name, environ)
+    bearer = bearer_of(row, environ) if key is None and not signed else None
     credential = key or bearer
-    if by_token or row.credentials & own.keys():
+    if signed or row.credentials & own.keys():
         pass  # one of them is the credential, or it comes later
     elif credential is not None:
         if not re.fullmatch(r"[!-~]+", credential):
             problems.append(
                 "api_key: has a character that no key has (a blank, a line end, a quote that is not ASCII?)"
             )
-    elif row.name != vertex.KIND and needs_key(row, account.base_url):
+    elif row.name not in _STYLES and needs_key(row, account.base_url):
         variables = " or ".join((*key_variables(row, name), *row.bearer_env))
         problems.append(f"api_key: needed; set {variables} in the environment or .env, or api_key")
     if url is None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from chatvault.config.schema import ProviderConfig
-from chatvault.providers import vertex
+from chatvault.providers import bedrock, vertex
 from chatvault.providers.faces import root_of
 from chatvault.providers.ollama import ollama_url
 from chatvault.providers.row import ProviderRow
@@ -63,6 +63,8 @@ def _found(row: ProviderRow, environ: Mapping[str, str]) -> ProviderConfig | Non
         return None
     if row.name == vertex.KIND:
         return vertex.found(environ)
+    if row.name == bedrock.KIND:
+        return bedrock.found(environ)
     said = bool(environ.get(row.base_url_env, "").strip())
     key = key_of(row, row.name, environ)
     url = base_url_of(row, row.name, environ)

@@ -32,7 +32,7 @@ def faces_of(
             elif bearer is not None:
                 headers["authorization"] = f"Bearer {bearer}"
         where = url.rstrip("/") if root is None else _below(root, face.path)
-        faces[family] = Face(where, headers, face.sets, face.drops)
+        faces[family] = Face(where, headers, face.sets, face.drops, face.moves)
     return faces
 
 

@@ -11,7 +11,7 @@ from chatvault.config.schema import Config, PriceConfig, ProviderConfig
 from chatvault.config.snapshot import LentToken, ProviderSnapshot, Snapshot
 from chatvault.core.errors import OperatorError
 from chatvault.core.money import pico
-from chatvault.providers import vertex
+from chatvault.providers import bedrock, vertex
 from chatvault.providers.account import merged
 from chatvault.providers.discover import discover
 from chatvault.providers.google_account import GoogleAccount
@@ -141,6 +141,8 @@ def _kind(name: str, said: ProviderConfig) -> str:
 
 
 def _known(row: ProviderRow, models: Callable[[str | None], Sequence[str]]) -> tuple[str, ...]:
+    if row.name == bedrock.KIND:
+        return bedrock.listed(models(row.price_id))
     return row.models or (() if row.deployed else tuple(models(row.price_id)))
 
 

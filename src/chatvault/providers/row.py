@@ -18,9 +18,11 @@ class FaceRow(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that a request's body has to have here."""
     drops: tuple[str, ...] = ()
     """Fields that a conversation's body must not have here, since they stand in the path."""
+    moves: dict[str, str] = {}
+    """Fields of the client's head that are lists in the body here."""
     claims: tuple[str, ...] = ()
-    """What the names of its models begin with: they are asked here and nowhere else. Empty: whatever no other
-    face claims."""
+    """What the names of its models begin with (behind a star: hold): they are asked here and nowhere else. Empty:
+    whatever no other face claims."""
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,10 @@
 """The provider table: where each provider listens, how a call to it is signed, and what is odd about it."""
 
 from chatvault.providers.azure import KIND as AZURE
+from chatvault.providers.bedrock import BASE_URL_ENV as BEDROCK_URL
+from chatvault.providers.bedrock import KEY_ENV as BEDROCK_KEY
+from chatvault.providers.bedrock import KIND as BEDROCK
+from chatvault.providers.bedrock import VARIABLES as BEDROCK_VARIABLES
 from chatvault.providers.longtail import KIND as LITELLM
 from chatvault.providers.row import FaceRow, ProviderRow
 from chatvault.providers.vertex import KIND as VERTEX
@@ -149,6 +153,29 @@ _ROWS = (
         key_env=("VERTEX_API_KEY",),
         other_env=VERTEX_VARIABLES,
         price_id="google",
+    ),
+    _remote(
+        BEDROCK,
+        None,  # by region: `bedrock.py`
+        "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-api.html",
+        faces={
+            "bedrock": FaceRow(dialects=("bedrock.converse",)),
+            # https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
+            # (2026-11)
+            "anthropic": FaceRow(
+                dialects=("anthropic.messages",),
+                headers={"accept": "application/json"},
+                sets={"anthropic_version": "bedrock-2023-05-31"},
+                drops=("model", "stream"),
+                moves={"anthropic-beta": "anthropic_beta"},
+                claims=("*anthropic.",),
+            ),
+        },
+        rooted=True,
+        base_url_env=BEDROCK_URL,
+        key_env=(BEDROCK_KEY,),
+        other_env=BEDROCK_VARIABLES,
+        price_id="aws",
     ),
     _remote(
         AZURE,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from chatvault.config.snapshot import AwsKeys
+from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Header, Request
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -30,7 +31,13 @@ class SigV4:
         self._keys = keys
 
     def fields(self, request: Request, authority: bytes, now_us: int) -> list[Header]:
-        assert request.body is not None  # what is streamed up goes to no service of AWS
+        if request.body is None:
+            raise UpstreamError(
+                "A request to AWS is signed with all of its body, so none can be passed on as it comes. Ask another "
+                "provider.",
+                code="dialect_not_spoken",
+                status=400,
+            )
         keys = self._keys
         ours: list[Header] = [(b"x-amz-date", timestamp(now_us).encode())]
         if keys.session_token is not None:

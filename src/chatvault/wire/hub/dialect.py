@@ -1,5 +1,5 @@
-"""What every dialect of a conversation provides, in four parts. The gateway's table of them
-is `gateway/speech.py`.
+"""What every dialect of a conversation provides, in four parts; one that no client asks in, half of it. The
+gateway's table of them is `gateway/speech.py`.
 
 All of it is sans-IO and raises nothing but ClientError (for a request it cannot understand; `param` is the
 path of the field at fault, such as `messages[3].content[1].type`) and ValueError (for an answer that is not
@@ -14,6 +14,10 @@ from chatvault.core.usage import Usage
 from chatvault.wire.hub.conversation import Conversation
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.events import AnyEvent, Failed
+
+
+class StreamBroken(ValueError):
+    """What comes is not what was sent: the stream has checksums, and they do not match any more."""
 
 
 class StreamReader(Protocol):
@@ -32,16 +36,10 @@ class StreamWriter(Protocol):
     def feed(self, events: Iterable[AnyEvent]) -> bytes: ...
 
 
-class ConversationDialect(Protocol):
-    """`name` is the dialect's, such as `anthropic.messages`; `stream_type` the content type of its streams."""
+class AnsweringDialect(Protocol):
+    """What is needed to ask a provider in a dialect. `name` is the dialect's, such as `anthropic.messages`."""
 
     name: str
-    stream_type: bytes
-
-    def read_request(
-        self, body: bytes, *, model: str | None = None, stream: bool | None = None
-    ) -> Conversation:
-        """`model` and `stream` come from the path in dialects that put them there."""
 
     def write_request(self, conversation: Conversation, dropped: Dropped) -> bytes:
         """The body for a provider of this dialect; what it cannot carry goes on the list."""
@@ -52,20 +50,31 @@ class ConversationDialect(Protocol):
     def read_reply(self, body: bytes) -> list[AnyEvent]:
         """A whole reply as events, through the same mapping as a stream's."""
 
+    def stream_reader(self) -> StreamReader: ...
+
+    def read_error(self, status: int, body: bytes) -> Failed:
+        """A provider's error answer."""
+
+
+class ConversationDialect(AnsweringDialect, Protocol):
+    """What is needed to answer a client in it besides. `stream_type` is the content type of its streams."""
+
+    stream_type: bytes
+
+    def read_request(
+        self, body: bytes, *, model: str | None = None, stream: bool | None = None
+    ) -> Conversation:
+        """`model` and `stream` come from the path in dialects that put them there."""
+
     def write_reply(
         self, events: Iterable[AnyEvent], *, model: str, conversation: Conversation | None = None
     ) -> bytes:
         """A whole reply. `model` is the public name that was asked for, used where the events name none;
         `conversation` what was asked, for dialects whose answers repeat some of it."""
 
-    def stream_reader(self) -> StreamReader: ...
-
     def stream_writer(self, conversation: Conversation, *, model: str) -> StreamWriter:
         """`conversation` is what was asked, since some streams depend on it (whether usage is wanted, for
         one)."""
-
-    def read_error(self, status: int, body: bytes) -> Failed:
-        """A provider's error answer."""
 
     def write_error(self, error: ChatVaultError | Failed, status: int) -> bytes:
         """An error answer in this dialect's shape; type, code and message are kept."""
