@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from chatvault.audit.lines import Closed
-from chatvault.wire.hub.events import AnyEvent, Failed
+from chatvault.wire.hub.events import AnyEvent, Failed, Finished, PartBegun
 from tests.recorded.answers import differences, failure
 from tests.recorded.clients import Client, Refused
 from tests.recorded.errors import WITHOUT_TYPE, compared
@@ -26,7 +26,7 @@ from tests.recorded.transport import Live
 from tests.wire.openai.recordings import gist
 
 KINDS: Final = ("answers", "errors", "broken")
-"""Whole answers; refusals and errors inside streams; answers that are none, or were cut."""
+"""Whole answers; refusals and errors inside streams; answers that are none, are of nothing, or were cut."""
 
 
 class Told(msgspec.Struct):
@@ -80,7 +80,10 @@ def told(source: str, exchange: Exchange) -> Told:
     failed = failure([events])
     if failed is not None:
         return Told(exchange, said, events, failed, "errors")
-    return Told(exchange, said, events, None, "answers" if gist(events).whole else "broken")
+    whole = gist(events).whole and any(
+        isinstance(event, PartBegun) or (isinstance(event, Finished) and event.said) for event in events
+    )
+    return Told(exchange, said, events, None, "answers" if whole else "broken")
 
 
 @contextmanager
