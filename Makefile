@@ -71,7 +71,7 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
 
 tests/clients/%/node_modules/.stamp: tests/clients/%/package-lock.json
 	@command -v npm >/dev/null || { echo "This needs Node 20 or newer with npm." >&2; exit 1; }
-	@$(NPM) ci --prefix tests/clients/$*
+	@$(NPM) $(if $(filter node,$*),ci,install --no-save) --prefix tests/clients/$*
 	@touch $@
 
 .PHONY: setup dev tiny litellm

@@ -31,8 +31,9 @@ class Library(msgspec.Struct, frozen=True):
 
     def missing(self) -> str | None:
         """Why it cannot be run; None if it can."""
-        there = self._python if self.venv else NODE / "node_modules"
-        return None if there.exists() else f"no {there.relative_to(ROOT)}: make clients installs it"
+        there = ROOT / self.venv if self.venv else NODE / "node_modules"
+        whole = (there / ".stamp").exists()
+        return None if whole else f"no {there.relative_to(ROOT)}: make clients installs it"
 
     def words(self, url: str, token: str) -> list[str]:
         """What starts it."""
@@ -65,4 +66,9 @@ LIBRARIES = (
     *_rows("langchain", "with_langchain.py", _ALL),
     *map(_by_name, _rows("pydantic-ai", "with_pydantic_ai.py", _ALL | {"ollama": "chat.completions"})),
     *map(_by_name, _rows("llama-index", "with_llama_index.py", _ALL, ".venv-llamaindex")),
+    *_rows("node-openai", "with_openai.mjs", {"chat": "chat.completions"} | _RESPONSES, ""),
+    *_rows("node-anthropic", "with_anthropic.mjs", {"messages": "messages"}, ""),
+    *_rows("node-genai", "with_genai.mjs", {"generate": "generateContent"}, ""),
+    *_rows("node-ollama", "with_ollama.mjs", {"chat": "api.chat"}, ""),
+    *_rows("ai-sdk", "with_ai.mjs", _CHAT | _RESPONSES | _CLAUDE | _GEMINI, ""),
 )

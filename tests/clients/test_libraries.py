@@ -5,34 +5,23 @@ address, a token and a model.
 """
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatvault.config.schema import ModelConfig
 from chatvault.fake import FakeProvider
 from chatvault.fake.sample import sample
 from tests.clients.program import Program, program
 from tests.clients.python.jobs import PERSON, PIXEL
+from tests.clients.stage import PROVIDERS, before_all
 from tests.clients.table import LIBRARIES, Library
-from tests.gateway.faces import provider_of
-from tests.gateway.harness import KEY, Gate, gateway
 
-PROVIDERS = {
-    "chat": "openai.chat",
-    "responses": "openai.responses",
-    "claude": "anthropic.messages",
-    "gemini": "gemini.generate",
-    "ollama": "ollama.chat",
-}
 SAID = "One two three four"
 SCRIPT = 'call: weather {"city": "Paris"}\ncall: clock {"zone": "UTC"}\nsay: It is {result}.'
 CALLS = [["weather", {"city": "Paris"}], ["clock", {"zone": "UTC"}]]
 TOLD = {"text": "It is noon in UTC.", "calls": CALLS}
-WRAPPED = re.compile(r'\{"(?:result|return_value|output)":"([^"]*)"\}')
+WRAPPED = re.compile(r'\{(?:"name":"[a-z]+",)?"(?:result|return_value|output|content)":"([^"]*)"\}')
 """Google's API has objects for results of tools, and some libraries put a text into one."""
 JOBS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "whole": ("echo", SAID, {"text": SAID}),
@@ -57,25 +46,6 @@ KNOWN = dict(
 """Names for the models that are known as Anthropic's."""
 
 clients = pytest.mark.clients
-
-
-@asynccontextmanager
-async def before_all(tmp_path: Path) -> AsyncIterator[tuple[Gate, dict[str, FakeProvider]]]:
-    """A gateway before one provider for each dialect."""
-    async with AsyncExitStack() as stack:
-        fakes = {
-            name: await stack.enter_async_context(FakeProvider(api_key=KEY, marker="x-request-id"))
-            for name in PROVIDERS
-        }
-        providers = {name: provider_of(fakes[name], dialect, name) for name, dialect in PROVIDERS.items()}
-        models = {
-            name: ModelConfig(provider=target.partition("/")[0], model=target.partition("/")[2])
-            for target, name in KNOWN.items()
-        }
-        yield (
-            await stack.enter_async_context(gateway(tmp_path, providers=providers, models=models)),
-            fakes,
-        )
 
 
 async def wrong(client: Program, fake: FakeProvider, what: str, model: str) -> str | None:
@@ -110,7 +80,7 @@ async def test_a_library_does_it_all_with_every_provider(tmp_path: Path, library
     if missing is not None:
         pytest.skip(missing)
     failed: dict[str, str] = {}
-    async with before_all(tmp_path) as (gate, fakes):
+    async with before_all(tmp_path, {name: target for target, name in KNOWN.items()}) as (gate, fakes):
         words = library.words(gate.base_url.removesuffix("/v1"), gate.token)
         async with program(words, tmp_path) as client:
             for provider, fake in fakes.items():
