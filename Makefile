@@ -72,6 +72,9 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
 tests/clients/%/node_modules/.stamp: tests/clients/%/package-lock.json
 	@command -v npm >/dev/null || { echo "This needs Node 20 or newer with npm." >&2; exit 1; }
 	@$(NPM) $(if $(filter node,$*),ci,install --no-save) --prefix tests/clients/$*
+	@for each in $(wildcard $(@D)/@anthropic-ai/claude-code/install.cjs) $(wildcard $(@D)/opencode-ai/postinstall.mjs); do \
+		(cd $$(dirname $$each) && node ./$$(basename $$each)) >/dev/null; \
+	done
 	@touch $@
 
 .PHONY: setup dev tiny litellm

@@ -147,6 +147,10 @@ async def test_at_its_end_it_gives_the_last_result_back(fake: FakeProvider) -> N
     assert await said(fake, turns) == "rain"
 
 
+async def test_a_script_may_stand_behind_a_clients_own_words(fake: FakeProvider) -> None:
+    assert await said(fake, [("user", "<context>say nothing</context>call: clock {}")]) == ("clock", "{}")
+
+
 async def test_the_last_script_counts(fake: FakeProvider) -> None:
     turns = [
         ("user", SCRIPT),

@@ -19,7 +19,8 @@ from chatvault.fake.ask import Ask, Tool, Turn
 from chatvault.fake.errors import Refusal
 
 SCRIPTED = "scripted"
-STEP = re.compile(r"^[ \t]*(call|say):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+STEP = re.compile(r"(?<!\w)(call|say):[ \t]+(.*?)[ \t]*$", re.MULTILINE)
+"""To the end of the line; what stands before it may be a client's own words, put into the same message."""
 
 
 def next_step(ask: Ask) -> tuple[Tool | None, str]:
