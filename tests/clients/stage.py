@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from chatvault.config.schema import ModelConfig
+from chatvault.config.snapshot import ProviderSnapshot
 from chatvault.fake import FakeProvider
 from tests.gateway.faces import provider_of
 from tests.gateway.harness import KEY, Gate, gateway
@@ -20,9 +21,10 @@ PROVIDERS = {
 
 @asynccontextmanager
 async def before_all(
-    tmp_path: Path, names: Mapping[str, str]
+    tmp_path: Path, names: Mapping[str, str], **more: ProviderSnapshot
 ) -> AsyncIterator[tuple[Gate, dict[str, FakeProvider]]]:
-    """Its models are `provider/model`; `names` are further ones, and which of those they mean."""
+    """Its models are `provider/model`; `names` are further ones, and which of those they mean. `more` are further
+    providers."""
     async with AsyncExitStack() as stack:
         fakes = {
             name: await stack.enter_async_context(FakeProvider(api_key=KEY, marker="x-request-id"))
@@ -33,5 +35,5 @@ async def before_all(
             name: ModelConfig(provider=target.partition("/")[0], model=target.partition("/")[2])
             for name, target in names.items()
         }
-        gate = await stack.enter_async_context(gateway(tmp_path, providers=providers, models=models))
+        gate = await stack.enter_async_context(gateway(tmp_path, providers=providers | more, models=models))
         yield gate, fakes
