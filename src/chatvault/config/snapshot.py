@@ -88,6 +88,8 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     stream_usage: bool = True
     free: bool = False
     """Runs on the operator's own machine: its calls cost nothing, and that is known."""
+    vendor: bool = False
+    """It is asked at the address that its row gives, so that no call comes back from there."""
 
     def families(self, model: str | None) -> tuple[str, ...]:
         """The families of dialects that a model can be asked in."""

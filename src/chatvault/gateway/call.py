@@ -31,7 +31,7 @@ from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
 from chatvault.counting.measure import keep
-from chatvault.gateway import local
+from chatvault.gateway import hops, local
 from chatvault.gateway.admission import (
     Admitted,
     Estimated,
@@ -130,6 +130,8 @@ class Call:
         if endpoint is None:
             raise local.not_found(self)
         self.speech = speech_of(endpoint.dialect)
+        if hops.FIELD in head.fields:
+            hops.check(head, self.worker.grants.hop)
         if endpoint is local.HEALTH or endpoint is local.ROOT:
             local.answer_open(self, endpoint)
             return

@@ -11,6 +11,7 @@ from chatvault.access.credential import digest, well_formed
 from chatvault.access.grant import Grant, Whose
 from chatvault.core.errors import AuthenticationError, Unavailable
 from chatvault.feed.messages import Granted
+from chatvault.gateway.hops import name_of
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -28,6 +29,8 @@ class Grants:
         self._ask = ask
         self._now = now
         self._pepper = b""
+        self.hop = b"?"
+        """What this gateway is called among others; nothing that a call can carry until control says it."""
         self._known: dict[bytes, Grant] = {}
         self._unknown: dict[bytes, str] = {}
         self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
@@ -36,6 +39,7 @@ class Grants:
         """A new connection to control: nothing that was known before is believed, and what is waited for is
         asked again."""
         self._pepper = pepper
+        self.hop = name_of(pepper)
         self._known.clear()
         self._unknown.clear()
         for key in self._waiting:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from chatvault.core.clock import now_us
 from chatvault.core.seam import Request
+from chatvault.gateway import hops
 from chatvault.gateway.admission import Admitted
 from chatvault.gateway.outbound import outbound_headers, outbound_query, translated_headers
 from chatvault.gateway.reshaping import VERSION
@@ -36,6 +37,8 @@ def upstream_request(call: "Call", admitted: Admitted, upstream: Upstream) -> Re
         path, mark, query = translation.path.partition(b"?")
         target = upstream.below(path, mark + query, admitted.target, admitted.stream)
         headers = translated_headers(head, upstream.headers, call.id)
+    if not upstream.provider.vendor:
+        headers.append(hops.field(head, call.worker.grants.hop))
     return upstream.signed(Request(head.method, target, headers, admitted.body, admitted.length), now_us())
 
 

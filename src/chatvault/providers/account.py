@@ -63,6 +63,7 @@ def merged(
         proxy=proxy or None,
         stream_usage=row.stream_usage if account.stream_usage is None else account.stream_usage,
         free=row.local,
+        vendor=not row.local and row.root is not None and root_of(row, url) == row.root,
         signing=signing,
     )
 

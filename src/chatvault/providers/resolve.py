@@ -15,6 +15,7 @@ from chatvault.providers import bedrock, vertex
 from chatvault.providers.account import merged
 from chatvault.providers.discover import discover
 from chatvault.providers.google_account import GoogleAccount
+from chatvault.providers.loops import loops
 from chatvault.providers.proxies import proxy_for
 from chatvault.providers.row import ProviderRow
 from chatvault.providers.rows import FAKE, ROWS
@@ -56,12 +57,7 @@ def resolve(
     accounts = _accounts(config, environ, ollama, fake_url)
     providers = {}
     for name, account in accounts.items():
-        row = ROWS.get(account.kind)
-        found = (
-            merged(name, account, row, environ)
-            if row is not None
-            else [f"kind: there is no kind {account.kind!r}{_nearest(account.kind, ROWS)}"]
-        )
+        found = _provider(name, account, config, environ)
         if isinstance(found, ProviderSnapshot):
             providers[name] = found
         else:
@@ -92,6 +88,19 @@ def resolve(
         default_provider=config.default_provider or _default(providers),
         prices=prices,
     )
+
+
+def _provider(
+    name: str, account: ProviderConfig, config: Config, environ: Mapping[str, str]
+) -> ProviderSnapshot | list[str]:
+    """The account as calls are sent to it, or a line for each problem."""
+    row = ROWS.get(account.kind)
+    if row is None:
+        return [f"kind: there is no kind {account.kind!r}{_nearest(account.kind, ROWS)}"]
+    found = merged(name, account, row, environ)
+    if isinstance(found, ProviderSnapshot):
+        return loops(found, row, config.server, environ) or found
+    return found
 
 
 def google_accounts(
