@@ -14,7 +14,7 @@ from chatvault.wire.bedrock.models import ModelFacts, model_facts
             "amazon.nova-lite-v1:0",
             "arn:aws:bedrock:us-east-1:123456789012:inference-profile/apac.amazon.nova-pro-v1:0",
         ),
-        ("openai.gpt-oss-20b-1:0", "openai.gpt-5.6"),
+        ("openai.gpt-5.2", "us.openai.gpt-5.6"),
         (
             "cohere.command-r-v1:0",
             "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/cohere.command-r-plus-v1:0",

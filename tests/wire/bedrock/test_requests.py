@@ -295,6 +295,21 @@ def test_tools_as_they_are_written() -> None:
     assert dropped == ("tools[0].z",)
 
 
+def test_what_nova_does_not_know_of_a_schema() -> None:
+    more = {"$schema": "s", "title": "t", "additionalProperties": False, "$defs": {}}
+    tools = (Tool(name="f", schema=raw(SCHEMA | more)),)
+    body, dropped = written(conversation(HELLO, tools=tools))
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"] == SCHEMA | {"$defs": {}}
+    assert set(dropped) == {"tools[0].title", "tools[0].additionalProperties"}
+    body, dropped = written(conversation(HELLO, tools=tools, model=QWEN))
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"] == SCHEMA | more
+    assert dropped == ()
+    output = Output(kind="json_schema", schema=raw(SCHEMA | more))
+    body, dropped = written(conversation(HELLO, output=output))
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"] == SCHEMA | {"$defs": {}}
+    assert dropped == ("response_format.additionalProperties", "response_format.title")
+
+
 @pytest.mark.parametrize(
     ("choice", "model", "written_as", "lost"),
     [
@@ -379,6 +394,7 @@ def test_what_only_some_models_have_a_field_for(
         (NOVA_2, Reasoning(budget=8192), {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "medium"}}, ()),
         (NOVA_2, Reasoning(effort="none"), None, ()),
         (GPT, Reasoning(effort="xhigh"), {"reasoning_effort": "high"}, ("reasoning_effort",)),
+        ("us.openai.gpt-5.6-sol", Reasoning(effort="xhigh"), {"reasoning": {"effort": "xhigh"}}, ()),
         (GPT, Reasoning(adaptive=True), {"reasoning_effort": "medium"}, ()),
         (GPT, Reasoning(effort="unheard-of"), None, ("reasoning_effort",)),
         (NOVA, Reasoning(effort="low"), None, ("reasoning_effort",)),
@@ -392,9 +408,11 @@ def test_how_much_to_think(model: str, asked: Reasoning, more: Any, lost: tuple[
 
 def test_novas_highest_effort_takes_no_sampling_and_never_the_bound() -> None:
     high = Reasoning(effort="high")
-    body, dropped = written(conversation(HELLO, model=NOVA_2, reasoning=high, temperature=0.1, top_p=0.5))
+    body, dropped = written(
+        conversation(HELLO, model=NOVA_2, reasoning=high, temperature=0.1, top_p=0.5, top_k=9)
+    )
     assert "inferenceConfig" not in body
-    assert dropped == ("temperature", "top_p")
+    assert dropped == ("temperature", "top_p", "top_k")
     body, dropped = written(conversation(HELLO, model=NOVA_2, reasoning=high, max_output=99))
     assert body["inferenceConfig"] == {"maxTokens": 99}
     assert body["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == "medium"

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 Caching = Literal["none", "nova", "full"]
-Thinking = Literal["none", "nova", "effort"]
+Thinking = Literal["none", "nova", "effort", "reasoning"]
 Fields = dict[str, tuple[str, ...]]
 
 
@@ -26,6 +26,9 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
     forced: bool = False
     thinking: Thinking = "none"
     extra: Fields = {}
+    plain: bool = False
+    """Of a tool's schema it knows `type`, `properties` and `required` at the top, and may pass over a tool that has
+    more there (https://docs.aws.amazon.com/nova/latest/userguide/prompting-tool-troubleshooting.html, 2026-11)."""
 
 
 _TOP_K: Final[Fields] = {"top_k": ("top_k",)}
@@ -37,9 +40,10 @@ _COHERE: Final[Fields] = {"top_k": ("k",), "seed": ("seed",), **_PENALTIES}
 _NOVA: Final[Fields] = {"top_k": ("inferenceConfig", "topK")}
 _FACTS: Final = (
     ("anthropic.", ModelFacts("full", True, True, "none", _TOP_K)),
-    ("amazon.nova-2", ModelFacts("nova", False, True, "nova", _NOVA)),
-    ("amazon.nova", ModelFacts("nova", False, True, "none", _NOVA)),
-    ("openai.", ModelFacts("none", True, False, "effort", {})),
+    ("amazon.nova-2", ModelFacts("nova", False, True, "nova", _NOVA, True)),
+    ("amazon.nova", ModelFacts("nova", False, True, "none", _NOVA, True)),
+    ("openai.gpt-oss", ModelFacts("none", True, False, "effort", {})),
+    ("openai.", ModelFacts("none", True, False, "reasoning", {})),
     ("mistral.mistral-7b", ModelFacts(extra=_TOP_K)),
     ("mistral.mixtral", ModelFacts(extra=_TOP_K)),
     ("mistral.mistral-large-24", ModelFacts()),

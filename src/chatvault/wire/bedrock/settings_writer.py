@@ -93,6 +93,9 @@ class SettingsWriter:
         effort = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "medium")
         if effort == "none":
             return
+        if self._facts.thinking == "reasoning":
+            more["reasoning"] = {"effort": effort}  # in OpenAI's words, which are the hub's
+            return
         level = _EFFORTS.get(effort)
         if effort in _BEYOND:
             self._drop("reasoning")
@@ -114,6 +117,8 @@ class SettingsWriter:
             for ours, name in (("temperature", "temperature"), ("topP", "top_p")):
                 if config.pop(ours, None) is not None:
                     self._drop(name)
+            if more.pop("inferenceConfig", None) is not None:
+                self._drop("top_k")
         more["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": level}
 
     def _account(self) -> None:

@@ -11,9 +11,10 @@ from chatvault.wire.bedrock.models import ModelFacts
 from chatvault.wire.hub.conversation import Conversation, ServerTool, Tool, ToolChoice
 from chatvault.wire.hub.dropped import Dropped
 from chatvault.wire.hub.paths import field_path, tool_path
-from chatvault.wire.json_value import Values, decode, obj
+from chatvault.wire.json_value import Values, decode, obj, object_of
 
 _ANY: Final[Values] = {"type": "object", "properties": {}}
+_KNOWN: Final = frozenset(("type", "properties", "required", "$defs", "definitions"))
 _TEXT: Final[Values] = {
     "type": "object",
     "properties": {CUSTOM_INPUT: {"type": "string"}},
@@ -38,7 +39,10 @@ def write_tools(
         if called:
             dropped.add(field_path(conversation.origin, "tool_choice"))
     if answer is not None:
-        written.append(_answer_spec(answer))
+        stand_in = _answer_spec(answer)
+        if facts.plain:
+            _plain(stand_in, field_path(conversation.origin, "output"), dropped)
+        written.append(stand_in)
     known = {spec.get("name") for each in written if (spec := obj(each.get("toolSpec"))) is not None}
     written += [_spec(Tool(name=name)) for name in called if name not in known]
     if not written:
@@ -88,7 +92,19 @@ def _tool(tool: Tool, path: str, facts: ModelFacts, dropped: Dropped) -> Values:
         dropped.add(f"{path}.strict")
     for name in tool.extra or ():
         dropped.add(f"{path}.{name}")
-    return _spec(tool, strict=tool.strict if facts.structured else None)
+    spec = _spec(tool, strict=tool.strict if facts.structured else None)
+    if facts.plain and not tool.custom:
+        _plain(spec, path, dropped)
+    return spec
+
+
+def _plain(tool: Values, path: str, dropped: Dropped) -> None:
+    """Without what the model does not know at the top of a schema. What is referred to there stays."""
+    schema = object_of(object_of(object_of(tool["toolSpec"])["inputSchema"])["json"])
+    for name in sorted(schema.keys() - _KNOWN):
+        del schema[name]
+        if name != "$schema":
+            dropped.add(f"{path}.{name}")
 
 
 def _spec(tool: Tool, strict: bool | None = None) -> Values:
