@@ -118,7 +118,7 @@ async def test_a_connection_whose_tick_fails_does_not_end_the_worker(
     ticked = ClientConnection.tick
 
     def tick(self: ClientConnection, now: float) -> None:
-        if self.client_agent == b"poison":
+        if self.agent == b"poison":
             raise Broken
         ticked(self, now)
 

@@ -219,7 +219,7 @@ async def test_a_failure_of_the_gateways_own_is_an_answer_and_the_worker_lives(
 
     async with gateway(tmp_path, timeouts=Timeouts(first_byte=0.3)) as gate:
         with monkeypatch.context() as patch:
-            patch.setattr("chatvault.gateway.call.admit_json", broken)
+            patch.setattr("chatvault.gateway.entry.admit_json", broken)
             heard = await gate.send(gate.post(chat("fake/echo")))
             assert (heard.status, "a bug" in str(heard.json)) == (500, False)
             patch.undo()

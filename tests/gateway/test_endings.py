@@ -135,7 +135,7 @@ async def test_a_slow_client_holds_the_provider_back(tmp_path: Path) -> None:
         await loop.sock_sendall(connection, gate.post(chat(model, stream=True)))
         await until(lambda: gate.worker.calls)
         (call,) = gate.worker.calls
-        await until(lambda: call._paused)
+        await until(lambda: call.paused)
         await asyncio.sleep(0.2)
         passed, last = call.bytes_out, -1
         assert passed < 16_000_000, "64 MB were to come"

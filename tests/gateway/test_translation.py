@@ -72,9 +72,9 @@ def test_a_client_of_the_same_dialect_says_which_version_it_speaks() -> None:
     silent = parse_head(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n")
     ours = [(b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01")]
     hidden = hidden_fields(ours)
-    assert (b"anthropic-version", b"2026-01-01") in outbound_headers(said, ours, hidden, "id")
-    assert (b"anthropic-version", b"2023-06-01") not in outbound_headers(said, ours, hidden, "id")
-    assert (b"anthropic-version", b"2023-06-01") in outbound_headers(silent, ours, hidden, "id")
+    assert (b"anthropic-version", b"2026-01-01") in outbound_headers(said, ours, hidden)
+    assert (b"anthropic-version", b"2023-06-01") not in outbound_headers(said, ours, hidden)
+    assert (b"anthropic-version", b"2023-06-01") in outbound_headers(silent, ours, hidden)
 
 
 @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])

@@ -44,8 +44,8 @@ class ChainWriter:
 
     __slots__ = (
         "_broken", "_file", "_head", "_healed_at", "_kept", "_lock", "_opened_at", "_private", "_reserve",
-        "_segment_limit", "_seq", "_settings", "_size", "_slowest", "_syncs", "_torn", "_unsynced", "_write",
-        "bytes", "chain", "fault", "folder", "lines", "segment", "writer",
+        "_rolled", "_segment_limit", "_seq", "_settings", "_size", "_slowest", "_syncs", "_torn", "_unsynced",
+        "_write", "at_once", "chain", "fault", "folder", "segment", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -56,8 +56,6 @@ class ChainWriter:
         self.chain = f"{writer}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{os.urandom(4).hex()}"
         """Sorts by start among the chains of a writer; safe in a file's name."""
         self.segment = 1
-        self.lines = 0
-        self.bytes = 0
         self.fault: str | None = None
         """Why no new call can be taken, and what to do; None while all is well."""
         self._settings = settings
@@ -72,12 +70,14 @@ class ChainWriter:
         self._unsynced = False
         self._healed_at = 0.0
         self._file = -1
-        self._size = 0
+        self._size = self._rolled = 0
         self._opened_at = 0.0
         lock = lock_path(folder, self.chain)
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._reserve = Reserve(reserve_path(folder, self.chain), settings.reserve)
         self._syncs = GroupSync(self._sync_failed, sync) if settings.durability == "power" else None
+        self.at_once = self._syncs is None
+        """A line is as durable as the settings ask as soon as it is written."""
         self._private = self._private_file()
 
     @classmethod
@@ -112,6 +112,16 @@ class ChainWriter:
         self._put(
             ChainStarted(at=now_us(), chain=self.chain, writer=self.writer, version=version, heads=heads)
         )
+
+    @property
+    def lines(self) -> int:
+        """Lines of the chain so far."""
+        return self._seq
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the chain so far."""
+        return self._rolled + self._size
 
     @property
     def healthy(self) -> bool:
@@ -234,10 +244,9 @@ class ChainWriter:
         torn."""
         if self._torn:
             self._cut_back()
-        line.seq = self._seq + 1
+        line.seq = seq = self._seq + 1
         line.prev = self._head
         raw, digest = frame(line)
-        size = len(raw)
         start = perf_counter_ns()
         try:
             written = self._write(self._file, raw)
@@ -247,15 +256,13 @@ class ChainWriter:
         took = perf_counter_ns() - start
         if took > self._slowest:
             self._slowest = took
-        if written != size:
+        if written != len(raw):
             self._cut_back()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._seq += 1
+        self._seq = seq
         self._head = digest
-        self._size += size
+        self._size += written
         self._unsynced = True
-        self.lines += 1
-        self.bytes += size
 
     def _cut_back(self) -> None:
         self._torn = True
@@ -293,6 +300,7 @@ class ChainWriter:
         self._retire()
         self.segment += 1
         self._file = handle
+        self._rolled += self._size
         self._size = 0
         self._segment_limit = self._settings.segment_size
         self._private = self._private_file()

@@ -21,6 +21,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: list[Header]
     length: int | None = None
+    lines: bytes | None = None
 
 
 FaultCode = Literal[
@@ -88,7 +89,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     `Exchange.send`, announced by its own headers.
 
     `headers` are complete but for `host` and `content-length`, which the client adds (no `content-length` for
-    a streamed body unless `length` is given, else it is sent chunked).
+    a streamed body unless `length` is given, else it is sent chunked). `lines`: the request's line and its fields
+    with `host`, where they are bytes already; they are sent instead of `target` and `headers`.
     """
 
     method: bytes
@@ -96,3 +98,4 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     headers: list[Header]
     body: bytes | list[bytes | memoryview] | None = b""
     length: int | None = None
+    lines: bytes | None = None

@@ -7,21 +7,21 @@ import msgspec
 
 from chatvault.access.grant import Grant
 from chatvault.config.snapshot import ProviderSnapshot
-from chatvault.core.errors import AuthenticationError, ClientError, NotFound, PermissionDenied
+from chatvault.core.errors import ClientError, NotFound, PermissionDenied
 from chatvault.counting.estimate import input_tokens
 from chatvault.counting.families import family_of
 from chatvault.counting.measure import measured
 from chatvault.gateway.count_translation import CountTranslation, other_counter, translate_count, unwrapped
 from chatvault.gateway.embedding_translation import EmbeddingTranslation, translate_embedding
+from chatvault.gateway.plan import Plan
 from chatvault.gateway.references import points_elsewhere, runs_tools
 from chatvault.gateway.reshaping import reshape, reshaped, version_said
-from chatvault.gateway.routes import ACCOUNT_OTHER, BodyKind, Endpoint, model_in_path
+from chatvault.gateway.routes import ACCOUNT_OTHER, Endpoint, model_in_path
 from chatvault.gateway.speech import Speech, Spoken
 from chatvault.gateway.translation import Translation, answering_dialect, translate
 from chatvault.pricing.price import Price, upper_bound
 from chatvault.providers.bedrock import STYLE as BEDROCK
-from chatvault.routing.targets import Target
-from chatvault.wire.http_head import RequestHead
+from chatvault.routing.targets import MAX_NAME, Target
 from chatvault.wire.json_fields import Body
 from chatvault.wire.openai.request import JsonRequest
 from chatvault.wire.tap import AskedFields
@@ -66,43 +66,10 @@ class Admitted(msgspec.Struct, gc=False):
     """Of Anthropic's API, where the client says it elsewhere than the provider wants it."""
 
 
-def check_endpoint(grant: Grant, endpoint: Endpoint, now_us: int) -> None:
-    """Raises AuthenticationError for an expired token, PermissionDenied for an endpoint it was not granted."""
-    if grant.expired(now_us):
-        raise AuthenticationError("This token has expired. Ask for a new one.", code="token_expired")
-    if not grant.allows_endpoint(endpoint.name):
-        what = (
-            "reaches objects of the provider's whole account and is closed unless a token's endpoints name it"
-            if endpoint.name.startswith("account")
-            else "is not among this token's endpoints"
-        )
-        raise PermissionDenied(f"The endpoint '{endpoint.name}' {what}.", code="endpoint_not_allowed")
-
-
 class Estimated(msgspec.Struct, frozen=True, gc=False):
     """Nothing goes upstream: the provider has no such endpoint, and the answer is an estimate of input tokens."""
 
     tokens: int
-
-
-def body_kind(head: RequestHead, endpoint: Endpoint) -> BodyKind:
-    """How the request's body is taken in: `json` is held and read, `upload` streamed. Raises ClientError (415, 417)."""
-    kind, content_type = endpoint.body, head.fields.get(b"content-type", b"").lower()
-    if head.fields.get(b"expect", b"100-continue").lower() != b"100-continue":
-        raise ClientError(
-            "This expectation is not supported. Send Expect: 100-continue or none.",
-            code="expectation_failed",
-            status=417,
-        )
-    if kind == "any":
-        return "json" if content_type.startswith(b"application/json") or head.length == 0 else "upload"
-    if kind == "json" and content_type.startswith(b"multipart/"):
-        raise ClientError(
-            "This endpoint takes JSON. Send content-type: application/json.",
-            code="unsupported_media_type",
-            status=415,
-        )
-    return kind
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -127,16 +94,37 @@ def _uncounted(endpoint: Endpoint, provider: ProviderSnapshot) -> bool:
 
 def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
     """Raises ClientError: 400 for a body that cannot be read, 403 or 404 for its model."""
-    endpoint, grant = call.endpoint, call.grant
+    endpoint, speech = call.endpoint, call.speech
     assert endpoint is not None
-    assert grant is not None
     if not body and endpoint.body == "any":
-        provider, target = _target(call, endpoint, grant, None)
+        provider, _ = _target(call, endpoint, None)
         return Admitted(provider.name, None, None, b"", 0, 0, free=provider.free)
-    request = call.speech.read_request(body)
-    model = model_in_path(call.head.path)[0] if endpoint.in_path else request.model
-    stream = endpoint.stream if endpoint.in_path else request.stream
-    provider, target = _target(call, endpoint, grant, model)
+    request = speech.read_request(body)
+    model, stream = request.model, request.stream
+    if endpoint.in_path:
+        model, stream = model_in_path(call.head.path)[0], endpoint.stream
+    plan, asked = _plan(call, endpoint, model), Asked(request, model or "", stream)
+    if not plan.spoken:
+        return _unspoken(call, endpoint, asked, body, plan)
+    if plan.answering is not speech:
+        return _translated(call, endpoint, asked, body, plan)
+    return _passed(call, endpoint, asked, body, plan)
+
+
+def _plan(call: "Call", endpoint: Endpoint, model: str | None) -> Plan:
+    """Where the call goes. Raises ClientError where it may not, or cannot."""
+    standing = call.standing
+    assert standing is not None
+    plan = standing.plan(endpoint, model, call.worker.snapshot)
+    if plan is None:
+        plan = _make_plan(call, endpoint, model)
+        if model is None or len(model) <= MAX_NAME:
+            standing.keep(endpoint, model, plan)
+    return plan
+
+
+def _make_plan(call: "Call", endpoint: Endpoint, model: str | None) -> Plan:
+    provider, target = _target(call, endpoint, model)
     translatable = endpoint.conversation or endpoint.embedding
     answering = answering_dialect(call.speech, provider, target.model) if translatable else call.speech
     if answering is None:
@@ -146,75 +134,71 @@ def admit_json(call: "Call", body: Body) -> Admitted | Estimated:
             code="dialect_not_spoken",
             param="model",
         )
-    if not _spoken(call.speech, provider, answering, target.model) or _uncounted(endpoint, provider):
-        if endpoint.name in COUNTS:
-            return _counted(call, endpoint, Asked(request, model or "", stream), body, provider, target)
+    renamed = target.renamed and not endpoint.in_path
+    uncounted = _uncounted(endpoint, provider)
+    spoken = _spoken(call.speech, provider, answering, target.model) and not uncounted
+    if not spoken and not uncounted and endpoint.name in COUNTS:
+        answering = other_counter(call.speech, provider, target.model) or answering
+    face = provider.faces.get(answering.family)
+    return Plan(
+        provider,
+        target,
+        answering,
+        spoken,
+        msgspec.json.encode(target.model) if renamed else None,
+        endpoint.usage_option and provider.stream_usage,
+        provider.free or endpoint.name in COUNTS,
+        bool(endpoint.path or (face is not None and (face.sets or face.drops))),
+        provider.path_style == BEDROCK and answering.family == "anthropic",
+    )
+
+
+def _unspoken(call: "Call", endpoint: Endpoint, asked: Asked, body: Body, plan: Plan) -> Admitted | Estimated:
+    """A count for a client whose dialect the provider does not speak: asked in the other dialect that has such an
+    endpoint, or estimated here. Raises ClientError for everything else."""
+    if endpoint.name not in COUNTS:
         raise ClientError(
-            f"The provider '{provider.name}' does not speak {endpoint.dialect}. Ask for another model.",
+            f"The provider '{plan.provider.name}' does not speak {endpoint.dialect}. Ask for another model.",
             code="dialect_not_spoken",
             param="model",
         )
-    asked = Asked(request, model or "", stream)
-    if answering is not call.speech:
-        return _translated(call, endpoint, asked, body, provider, target, answering)
-    return _passed(call, endpoint, asked, body, provider, target)
+    if plan.answering is not call.speech:
+        return _translated(call, endpoint, asked, body, plan)
+    return Estimated(input_tokens(measured(unwrapped(body)), family_of(plan.target.model)))
 
 
-def _counted(
-    call: "Call", endpoint: Endpoint, asked: Asked, body: Body, provider: ProviderSnapshot, target: Target
-) -> Admitted | Estimated:
-    """A count for a client whose dialect the provider does not speak: asked in the other dialect that has such an
-    endpoint, or estimated here."""
-    uncounted = _uncounted(endpoint, provider)
-    answering = other_counter(call.speech, provider, target.model) if not uncounted else None
-    if answering is not None:
-        return _translated(call, endpoint, asked, body, provider, target, answering)
-    return Estimated(input_tokens(measured(unwrapped(body)), family_of(target.model)))
-
-
-def _passed(
-    call: "Call", endpoint: Endpoint, asked: Asked, body: Body, provider: ProviderSnapshot, target: Target
-) -> Admitted:
+def _passed(call: "Call", endpoint: Endpoint, asked: Asked, body: Body, plan: Plan) -> Admitted:
     """The admission of a call whose provider speaks the client's dialect."""
-    request = asked.request
+    request, provider, stream, size = asked.request, plan.provider, asked.stream, len(body)
     changes: dict[str, bytes] = {}
-    if target.renamed and not endpoint.in_path:
-        changes["model"] = msgspec.json.encode(target.model)
-    hide = (
-        isinstance(request, JsonRequest)
-        and request.stream
-        and endpoint.usage_option
-        and provider.stream_usage
-        and not request.asks_usage()
-    )
+    without: tuple[str, ...] = ()
+    if plan.name is not None:
+        changes["model"] = plan.name
+    hide = stream and plan.tells_usage and isinstance(request, JsonRequest) and not request.asks_usage()
     if hide and isinstance(request, JsonRequest):
         changes["stream_options"] = request.with_usage()
-    without = reshape(
-        provider.faces.get(call.speech.family),
-        endpoint,
-        request.fields,
-        changes,
-        target=target.model,
-        head=call.head,
-    )
-    kept = body if isinstance(body, bytes) and not changes and not without else None
-    price = _price(call, provider, target)
+    if plan.reshaped:
+        face, target = provider.faces.get(call.speech.family), plan.target.model
+        without = reshape(face, endpoint, request.fields, changes, target=target, head=call.head)
+    kept = isinstance(body, bytes) and not changes and not without
+    price = _price(call, plan)
     return Admitted(
         provider.name,
-        target.model,
+        plan.target.model,
         asked.model or None,
-        request.fields.patched(changes, without) if kept is None else kept,
-        len(body),
-        len(body),
-        asked.stream,
+        body if kept and isinstance(body, bytes) else request.fields.patched(changes, without),
+        size,
+        size,
+        stream,
         hide,
         price,
-        _reserved(endpoint, provider, price, request, body),
+        0 if plan.free else _reserved(endpoint, price, request, body),
         request.metadata() or _NO_METADATA,
         call.speech.family,
-        free=provider.free or endpoint.name in COUNTS,
-        version=version_said(endpoint, request.fields),
-        framed=_framed(provider, call.speech),
+        None,
+        plan.free,
+        plan.framed,
+        version_said(endpoint, request.fields) if plan.reshaped else None,
     )
 
 
@@ -223,11 +207,10 @@ def _translated(
     endpoint: Endpoint,
     asked: Asked,
     body: Body,
-    provider: ProviderSnapshot,
-    target: Target,
-    answering: Spoken,
+    plan: Plan,
 ) -> Admitted:
     """The admission of a call whose provider speaks another dialect."""
+    provider, target, answering = plan.provider, plan.target, plan.answering
     assert target.model is not None
     strict = call.head.fields.get(b"x-chatvault-strict") == b"1"
     translation: Translation | EmbeddingTranslation | CountTranslation
@@ -253,7 +236,7 @@ def _translated(
         )
         stream = translation.conversation.stream
     written = reshaped(provider.faces.get(answering.family), endpoint, translation.body)
-    price = _price(call, provider, target)
+    price = _price(call, plan)
     return Admitted(
         provider.name,
         target.model,
@@ -264,44 +247,39 @@ def _translated(
         stream,
         False,
         price,
-        _reserved(endpoint, provider, price, asked.request, body),
+        0 if plan.free else _reserved(endpoint, price, asked.request, body),
         asked.request.metadata() or _NO_METADATA,
         answering.family,
         translation,
-        provider.free or endpoint.name in COUNTS,
-        framed=_framed(provider, answering),
+        plan.free,
+        plan.framed,
     )
-
-
-def _framed(provider: ProviderSnapshot, answering: Spoken) -> bool:
-    return provider.path_style == BEDROCK and answering.family == "anthropic"
 
 
 def admit_upload(
     call: "Call", model: str | None, span: tuple[int, int] | None, held: bytes
 ) -> tuple[Admitted, bytes]:
     """The admission, and the first bytes of the upload with the model's name as the provider knows it."""
-    endpoint, grant, size = call.endpoint, call.grant, call.head.length
+    endpoint, size = call.endpoint, call.length
     assert endpoint is not None
-    assert grant is not None
-    provider, target = _target(call, endpoint, grant, model)
+    plan = _plan(call, endpoint, model)
+    provider, target = plan.provider, plan.target
     length = size
     if target.renamed and span is not None and target.model is not None:
         name = target.model.encode()
         held = held[: span[0]] + name + held[span[1] :]
         length = size + len(name) - (span[1] - span[0]) if size is not None else None
-    price = _price(call, provider, target)
+    price = _price(call, plan)
     admitted = Admitted(
         provider.name, target.model, model, None, length, size or 0, price=price, free=provider.free
     )
     return admitted, held
 
 
-def _target(
-    call: "Call", endpoint: Endpoint, grant: Grant, model: str | None
-) -> tuple[ProviderSnapshot, Target]:
-    worker = call.worker
+def _target(call: "Call", endpoint: Endpoint, model: str | None) -> tuple[ProviderSnapshot, Target]:
+    worker, grant = call.worker, call.grant
     directory = worker.directory
+    assert grant is not None
     if model is None:
         return _default_target(call, endpoint, grant)
     if not grant.allows_model(model):
@@ -357,21 +335,22 @@ def _default_target(call: "Call", endpoint: Endpoint, grant: Grant) -> tuple[Pro
     return call.worker.snapshot.providers[default], Target(default, None, False)
 
 
-def _price(call: "Call", provider: ProviderSnapshot, target: Target) -> Price | None:
-    if target.model is None:
-        return None
-    price = call.worker.book.price(provider.price_id, target.model, provider.name, call.at)
-    if price is not None:
-        call.worker.put_price_on_record(price)
-    return price
+def _price(call: "Call", plan: Plan) -> Price | None:
+    """The price that holds now. It is put on record before a call refers to it."""
+    at = call.at
+    if not plan.since <= at < plan.until:
+        model, provider = plan.target.model, plan.provider
+        if model is None:
+            return None
+        since, until, price = call.worker.book.span(provider.price_id, model, provider.name, at)
+        if price is not None and not call.worker.put_price_on_record(price):
+            return price
+        plan.since, plan.until, plan.price = since, until, price
+    return plan.price
 
 
-def _reserved(
-    endpoint: Endpoint, provider: ProviderSnapshot, price: Price | None, request: AskedFields, body: Body
-) -> int | None:
+def _reserved(endpoint: Endpoint, price: Price | None, request: AskedFields, body: Body) -> int | None:
     """The most the call may cost, in pico-dollars; None where there is no bound that is known."""
-    if provider.free or endpoint.name in COUNTS:
-        return 0
     if price is None or not (endpoint.conversation or endpoint.embedding or endpoint.name in _TOKEN_PRICED):
         return None
     if runs_tools(request):

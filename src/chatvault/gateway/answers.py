@@ -1,5 +1,6 @@
 """The bytes of an answer's head, and which of the provider's fields belong in it."""
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -54,21 +55,41 @@ def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
 
 
+_REMEMBERED: Final = 64
+"""Bytes of a field's name that may be kept."""
+
+
+@lru_cache(maxsize=1024)
+def _lead(name: bytes) -> bytes:
+    """What stands before the value of a provider's field in the client's answer; empty: it is not for the client."""
+    if name in _NOT_PASSED or name.startswith(b"x-chatvault-"):
+        return b""
+    return b"x-provider-request-id: " if name in _REQUEST_IDS else name + b": "
+
+
 def passed(headers: list[Header]) -> list[bytes]:
     """The provider's fields that a client may see, as lines; its request id under the name
     `x-provider-request-id`."""
     lines = []
-    hidden = _NOT_PASSED
     for name, value in headers:
-        if name == b"connection" and value.lower() not in _PLAIN:
-            hidden = hidden.union(nominated.strip().lower() for nominated in value.split(b","))
-    for name, value in headers:
-        if name in hidden or name.startswith(b"x-chatvault-"):
-            continue
-        if name in _REQUEST_IDS:
-            name = b"x-provider-request-id"
-        lines.append(b"%s: %s\r\n" % (name, value))
+        lead = _lead(name) if len(name) <= _REMEMBERED else _lead.__wrapped__(name)
+        if lead:
+            lines.append(b"%b%b\r\n" % (lead, value))
+        elif name == b"connection" and value.lower() not in _PLAIN:
+            return _passed_but(headers)
     return lines
+
+
+def _passed_but(headers: list[Header]) -> list[bytes]:
+    """The same where the field `connection` names others, which do not pass either."""
+    hidden = {
+        nominated.strip().lower()
+        for name, value in headers
+        if name == b"connection"
+        for nominated in value.split(b",")
+    }
+    kept = [pair for pair in headers if pair[0] not in hidden and pair[0] != b"connection"]
+    return passed(kept)
 
 
 def field(headers: list[Header], wanted: bytes) -> bytes | None:

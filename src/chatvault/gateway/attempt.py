@@ -1,13 +1,18 @@
-"""One attempt's answer: which relay carries it is decided by its head, once, and the relay hears the rest.
+"""One attempt of a call at its provider: the request goes out, and which relay carries the answer is decided by its
+head, once; the relay hears the rest.
 
 - an error answer, or JSON: held whole up to 1 MiB, checked, and only then shown (`WholeRelay`);
 - an event stream: passed on event by event, tapped (`StreamRelay`);
 - everything else, and JSON that is larger: passed on as it comes (`RawRelay`).
 """
 
+import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from chatvault.core.errors import UpstreamError
+from chatvault.audit.lines import Attempted
+from chatvault.core.clock import now_us
+from chatvault.core.errors import GatewayError, JournalError, OperatorError, UpstreamError
 from chatvault.core.seam import Answer, Fault, Head
 from chatvault.gateway.count_relay import CountRelay
 from chatvault.gateway.count_translation import CountTranslation
@@ -17,7 +22,9 @@ from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.routes import Endpoint
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.gateway.translated_relay import TranslatedRelay
+from chatvault.gateway.translation import Translation
 from chatvault.gateway.unframed import Unframed, is_framed
+from chatvault.gateway.upstream_request import upstream_request
 from chatvault.gateway.whole_relay import HOLD, WholeRelay
 from chatvault.net.connection import LiveExchange
 from chatvault.net.decoding import CODINGS, Decoded
@@ -25,23 +32,46 @@ from chatvault.net.decoding import CODINGS, Decoded
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
+log = logging.getLogger(__name__)
+
 _EVENTS: Final = b"text/event-stream"
+_JSON: Final = b"application/json"
 JSON_ONLY: Final = frozenset(("completions", "moderations"))
 """Endpoints beside conversations that answer in JSON or as a stream of events; anything else is not their dialect."""
-
-
-def _in_json(endpoint: Endpoint) -> bool:
-    return endpoint.conversation or endpoint.embedding or endpoint.name in JSON_ONLY
-
 
 _JSON_STREAMS: Final = frozenset((b"application/stream+json",))
 """Types that end like JSON and are lines of it: Cohere's v1 (recorded answers, seen 2026-11)."""
 
 
-def _is_json(kind: bytes) -> bool:
-    """Whether a content type is that of one JSON document."""
-    name = kind.partition(b";")[0].strip()
-    return name == b"application/json" or (name.endswith(b"+json") and name not in _JSON_STREAMS)
+def send(call: "Call", *, fresh: bool = False) -> None:
+    """The call's request goes out. `fresh`: not over a connection that was kept."""
+    admitted = call.admitted
+    if call.stage != "opened" or admitted is None:
+        return
+    try:
+        upstream = call.worker.upstream(admitted.provider, admitted.family)
+    except OperatorError as error:
+        log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
+        call.fail("gateway_error", _unusable(admitted.provider))
+        return
+    try:
+        request = upstream_request(call, admitted, upstream)
+    except (GatewayError, UpstreamError) as error:
+        call.fail("gateway_error", error)
+        return
+    call.attempts += 1
+    attempt = Attempt(call)
+    call.sent_at = perf_counter()
+    if admitted.body is not None:
+        exchange = upstream.pool.start(request, attempt, fresh=fresh)
+    else:
+        # Never over a connection that was kept: what has been sent up cannot be sent again.
+        exchange = upstream.pool.start(request, attempt, fresh=True, writable=call.writable)
+    call.exchange = attempt.exchange = exchange
+    if call.paused:
+        exchange.pause()
+    if call.upload is not None:
+        call.upload.goes_over(exchange)
 
 
 class Attempt:
@@ -54,67 +84,42 @@ class Attempt:
         self.exchange: LiveExchange | None = None
 
     def head(self, head: Head) -> None:
-        call, exchange = self._call, self.exchange
+        call, exchange, status = self._call, self.exchange, head.status
         assert exchange is not None
-        outcome, fields = call.outcome, dict(head.headers)
-        outcome.upstream_status = head.status
+        outcome = call.outcome
+        outcome.upstream_status = status
+        fields = dict(head.headers)
         request_id = fields.get(b"x-request-id") or fields.get(b"x-amzn-requestid")
         if request_id is not None:
             outcome.upstream_id = request_id[:128].decode("latin-1")
         call.body_spent()
-        if head.status >= 400:
-            outcome.state, outcome.code = "upstream_error", "upstream_status"
-        if 300 <= head.status < 400 and head.status != 304:
-            call.fail(
-                "upstream_error",
-                UpstreamError(
-                    f"The provider '{call.provider_name}' answered with a redirect ({head.status}), which "
-                    "is never followed. "
-                    "Set its base URL to where it really is.",
-                    code="upstream_redirect",
-                ),
-            )
+        if status >= 300 and not self._goes_on(head):
             return
-        relay: Answer
-        unframed = call.admitted is not None and call.admitted.framed
-        translation = call.admitted.translation if call.admitted is not None else None
-        if isinstance(translation, EmbeddingTranslation):
-            relay = EmbeddingRelay(call, translation)
-        elif isinstance(translation, CountTranslation):
-            relay = CountRelay(call, translation)
-        elif translation is not None:
-            relay = TranslatedRelay(call, translation)
-        else:
-            kind = fields.get(b"content-type", b"").lower()
-            relay = self._relay(head, _EVENTS if unframed and is_framed(head) else kind)
-        if unframed:
-            relay = Unframed(relay)
-        coding = fields.get(b"content-encoding")
+        relay = _relay(call, head, fields.get(b"content-type", b""))
         self.exchange = None  # no cycle is left to the collector
-        if coding is not None and coding.lower() in CODINGS:
-            decoded = Decoded(relay, exchange)
-            exchange.answer = decoded
-            decoded.head(head)
-        else:
-            exchange.answer = relay
-            relay.head(head)
+        if b"content-encoding" in fields and fields[b"content-encoding"].lower() in CODINGS:
+            relay = Decoded(relay, exchange)
+        exchange.answer = relay
+        relay.head(head)
 
-    def _relay(self, head: Head, kind: bytes) -> Answer:
+    def _goes_on(self, head: Head) -> bool:
+        """Whether there is more to an answer of such a status."""
         call = self._call
-        if call.head.method == b"HEAD" or head.status in (204, 304):
-            return RawRelay(call)
         if head.status >= 400:
-            return WholeRelay(call)
-        asked_stream = call.admitted is not None and call.admitted.stream
-        if kind.startswith(_EVENTS) or (asked_stream and kind.startswith(call.speech.stream_type)):
-            return StreamRelay(call)
-        json_kind = _is_json(kind)
-        if json_kind and head.length is not None and head.length > HOLD:
-            return RawRelay(call, json=True)
-        endpoint = call.endpoint
-        if json_kind or (endpoint is not None and _in_json(endpoint)):
-            return WholeRelay(call)
-        return RawRelay(call)
+            call.outcome.state, call.outcome.code = "upstream_error", "upstream_status"
+            return True
+        if head.status == 304:
+            return True
+        call.fail(
+            "upstream_error",
+            UpstreamError(
+                f"The provider '{call.provider_name}' answered with a redirect ({head.status}), which "
+                "is never followed. "
+                "Set its base URL to where it really is.",
+                code="upstream_redirect",
+            ),
+        )
+        return False
 
     def body(self, data: bytes) -> None:
         raise AssertionError("a body before its head")
@@ -123,4 +128,85 @@ class Attempt:
         raise AssertionError("an end before the head")
 
     def fault(self, fault: Fault) -> None:
-        self._call.attempt_failed(fault)
+        call = self._call
+        if fault.code == "stale_connection" and call.may_retry:
+            _retry(call, fault)
+        else:
+            call.attempt_failed(fault)
+
+
+def _relay(call: "Call", head: Head, kind: bytes) -> Answer:
+    admitted = call.admitted
+    if admitted is not None and admitted.framed:
+        return Unframed(_carrier(call, head, _EVENTS if is_framed(head) else kind))
+    return _carrier(call, head, kind)
+
+
+def _carrier(call: "Call", head: Head, kind: bytes) -> Answer:
+    admitted = call.admitted
+    if admitted is not None and admitted.translation is not None:
+        return _translating(call, admitted.translation)
+    status = head.status
+    if call.head.method == b"HEAD" or status == 204 or status == 304:
+        return RawRelay(call)
+    if status >= 400:
+        return WholeRelay(call)
+    kind = kind.lower()
+    asked_stream = admitted is not None and admitted.stream
+    if kind.startswith(_EVENTS) or (asked_stream and kind.startswith(call.speech.stream_type)):
+        return StreamRelay(call)
+    json_kind = kind == _JSON or _is_json(kind)
+    if json_kind and head.length is not None and head.length > HOLD:
+        return RawRelay(call, json=True)
+    if json_kind or (call.endpoint is not None and _in_json(call.endpoint)):
+        return WholeRelay(call)
+    return RawRelay(call)
+
+
+def _translating(call: "Call", translation: Translation | EmbeddingTranslation | CountTranslation) -> Answer:
+    if isinstance(translation, EmbeddingTranslation):
+        return EmbeddingRelay(call, translation)
+    if isinstance(translation, CountTranslation):
+        return CountRelay(call, translation)
+    return TranslatedRelay(call, translation)
+
+
+def _is_json(kind: bytes) -> bool:
+    """Whether a content type is that of one JSON document."""
+    name = kind.partition(b";")[0].strip()
+    return name == _JSON or (name.endswith(b"+json") and name not in _JSON_STREAMS)
+
+
+def _in_json(endpoint: Endpoint) -> bool:
+    return endpoint.conversation or endpoint.embedding or endpoint.name in JSON_ONLY
+
+
+def _retry(call: "Call", fault: Fault) -> None:
+    """Once more, over a fresh connection: the one that was kept died without a byte of an answer."""
+    call.retried = True
+    admitted = call.admitted
+    assert admitted is not None
+    line = Attempted(
+        at=now_us(),
+        id=call.id,
+        number=call.attempts + 1,
+        provider=admitted.provider,
+        target=admitted.target,
+        price=admitted.price.version if admitted.price else None,
+        reserved=admitted.reserved,
+        after=fault.code,
+    )
+    try:
+        call.worker.journal.append(line)
+    except JournalError as error:
+        if call.worker.snapshot.audit.on_failure == "refuse":
+            call.fail("gateway_error", call.worker.refusals.no_journal(error))
+            return
+    call.once_durable(lambda: send(call, fresh=True))
+
+
+def _unusable(provider: str) -> GatewayError:
+    return GatewayError(
+        f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
+        code="provider_unusable",
+    )

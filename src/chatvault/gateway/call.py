@@ -1,62 +1,37 @@
-"""One call, from its head to its settlement: the steps in their order, and the state that joins them.
+"""One call, from its head to its settlement: the state that all steps share, and every ending.
 
-    begin -> authorized -> body_read -> open -> send -> (attempt) -> commit -> settle
+    entry -> open -> attempt -> commit -> settle
 
-Each step is a function of its own file where it is a decision (`admission`, `upstream_request`,
-`settlement`), and a relay where it is a flow (`whole_relay`, `stream_relay`, `raw_relay`,
-`translated_relay`). What is left here is what all of them share: the state of one call and its endings, which
-is why this file is longer than others. Only waiting is asynchronous: for a grant, for the body, for the disk,
-for the provider. `stage` says how far the call is; every ending passes `settle` once, and what was opened is
-closed there.
+`entry.py` is the way in, `attempt.py` the way to the provider, a relay (`whole_relay`, `stream_relay`, `raw_relay`,
+`translated_relay`, `embedding_relay`) the way back; `settlement.py` makes the lines. `stage` says how far the call is;
+every ending passes `settle` once, and what was opened is closed there.
 """
 
 import logging
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Literal
 
-from chatvault.access.grant import Grant
-from chatvault.audit.lines import Attempted, Private
-from chatvault.core.clock import now_us
-from chatvault.core.errors import (
-    ChatVaultError,
-    ClientError,
-    GatewayError,
-    JournalError,
-    OperatorError,
-    Timeout,
-    UpstreamError,
-)
+from chatvault.audit.lines import Private
+from chatvault.core.errors import ChatVaultError, ClientError, JournalError, Timeout
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
 from chatvault.counting.measure import keep
-from chatvault.gateway import hops, local
-from chatvault.gateway.admission import (
-    Admitted,
-    Estimated,
-    admit_json,
-    admit_upload,
-    body_kind,
-    check_endpoint,
-)
+from chatvault.gateway import local
+from chatvault.gateway.admission import Admitted
 from chatvault.gateway.answers import error_answer, passed
-from chatvault.gateway.attempt import Attempt
+from chatvault.gateway.attempt import send
 from chatvault.gateway.faults import NOT_SENT, upstream_error
-from chatvault.gateway.intake import HeldBody
-from chatvault.gateway.outbound import credential
-from chatvault.gateway.routes import Endpoint, find_endpoint
+from chatvault.gateway.heading import Heading
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
-from chatvault.gateway.speech import OPENAI, speech_of
-from chatvault.gateway.trace import trace_id
 from chatvault.gateway.upload import UploadedBody
-from chatvault.gateway.upstream_request import upstream_request
 from chatvault.net.connection import LiveExchange
-from chatvault.wire.http_head import RequestHead
-from chatvault.wire.json_fields import Body
 
 if TYPE_CHECKING:
+    from chatvault.access.grant import Grant
     from chatvault.gateway.connection import ClientConnection
+    from chatvault.gateway.standing import Standing
     from chatvault.gateway.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -68,12 +43,7 @@ class Call:
     """`opened`: a record is open and must be closed. `committed`: the client has seen the answer's head."""
 
     __slots__ = (
-        "_exchange",
-        "_first_at",
-        "_held",
         "_keeps",
-        "_paused",
-        "_sent_at",
         "admitted",
         "at",
         "attempts",
@@ -81,142 +51,77 @@ class Call:
         "bytes_out",
         "connection",
         "endpoint",
+        "exchange",
+        "first_at",
         "grant",
         "head",
+        "heading",
+        "held",
         "id",
+        "length",
         "outcome",
+        "paused",
         "retried",
+        "sent_at",
         "speech",
         "stage",
+        "standing",
         "status",
         "trace",
         "upload",
         "worker",
     )
 
-    def __init__(self, worker: "Worker", connection: "ClientConnection", head: RequestHead) -> None:
+    def __init__(
+        self, worker: "Worker", connection: "ClientConnection", heading: Heading, length: int | None
+    ) -> None:
+        """`length` is that of the request's body in bytes, None where it is chunked."""
         self.began = perf_counter()
+        now = time_ns()
+        self.at = now // 1000
+        self.id = new_id(now)
         self.worker = worker
         self.connection = connection
-        self.head = head
-        self.at = now_us()
-        self.id = new_id()
-        self.trace = trace_id(head.fields.get(b"traceparent"))
+        self.heading = heading
+        self.head = heading.head
+        self.endpoint = heading.endpoint
+        self.speech = heading.speech
+        self.trace = heading.trace
+        self.length = length
         self.stage: Stage = "begun"
-        self.endpoint: Endpoint | None = None
-        self.speech = OPENAI
-        """The dialect that the client speaks."""
+        self.standing: Standing | None = None
         self.grant: Grant | None = None
         self.admitted: Admitted | None = None
         self.outcome = Outcome()
-        self.attempts = 0
-        self.retried = False
-        self.status = 0
-        self.bytes_out = 0
         self.upload: UploadedBody | None = None
-        self._held = 0
-        self._exchange: LiveExchange | None = None
-        self._sent_at = self._first_at = 0.0
-        self._paused = self._keeps = False
-
-    # --- who asks, and for what
-
-    def begin(self) -> None:
-        head = self.head
-        if head.method == b"OPTIONS":
-            local.preflight(self)
-            return
-        self.endpoint = endpoint = find_endpoint(head.method, head.path, head.query)
-        if endpoint is None:
-            raise local.not_found(self)
-        self.speech = speech_of(endpoint.dialect)
-        if hops.FIELD in head.fields:
-            hops.check(head, self.worker.grants.hop)
-        if endpoint is local.HEALTH or endpoint is local.ROOT:
-            local.answer_open(self, endpoint)
-            return
-        grant = self.worker.grants.find(credential(head), self)
-        if grant is not None:
-            self.authorized(grant)
-
-    def granted(self, grant: Grant | None, error: ChatVaultError | None) -> None:
-        """The look-up is answered; the connection has waited for it."""
-        if self.stage != "begun" or self.connection.call is not self:
-            return
-        self.connection.resume_reading()
-        with self.connection.border():
-            if grant is None:
-                raise error or GatewayError("The token could not be looked up.", code="internal_error")
-            self.authorized(grant)
-
-    def authorized(self, grant: Grant) -> None:
-        """The grant is there, at once or after a look-up."""
-        endpoint = self.endpoint
-        assert endpoint is not None
-        self.grant = grant
-        check_endpoint(grant, endpoint, self.at)
-        if endpoint.local and endpoint.body == "none":
-            local.answer_local(self, endpoint)
-            return
-        if body_kind(self.head, endpoint) == "upload":
-            self.upload = UploadedBody(self)
-            self.connection.read_body(self.upload)
-            return
-        plain = b"content-encoding" not in self.head.fields
-        body = self.connection.whole_body(self.worker.snapshot.server.max_body) if plain else None
-        if body is None:
-            self.connection.read_body(HeldBody(self))
-            return
-        self.worker.held += len(body)
-        self.body_read(body, len(body))
-
-    # --- the body is in, or begins to be
-
-    def body_read(self, body: Body, held: int) -> None:
-        """The whole body. `held` of its bytes are on the worker's account, and are taken off it with the
-        call."""
-        self._held = held
-        if self.endpoint is not None and self.endpoint.local:
-            local.answer_asked(self, body)
-            return
-        admitted = admit_json(self, body)
-        if isinstance(admitted, Estimated):
-            local.answer_estimate(self, admitted.tokens)
-            return
-        self.admitted = admitted
-        self._open()
-
-    def upload_begins(self, model: str | None, span: tuple[int, int] | None, held: bytes) -> bytes:
-        """The first part of an upload says where it goes; it comes back as it is to be sent."""
-        self.admitted, rest = admit_upload(self, model, span, held)
-        self._open()
-        return rest
+        self.exchange: LiveExchange | None = None
+        self.attempts = self.status = self.bytes_out = 0
+        self.held = 0
+        """Bytes of its body on the worker's account."""
+        self.sent_at = self.first_at = 0.0
+        self.retried = self.paused = self._keeps = False
 
     # --- on record, then upstream
 
-    def body_spent(self) -> None:
-        """The answer has begun: the request's body will not be needed again."""
-        self._release()
-        if self.admitted is not None and self.admitted.body:
-            if self.endpoint is not None and self.endpoint.conversation:
-                self.outcome.asked = keep(self.admitted.body)
-            self.admitted.body = b""
-
-    def _open(self) -> None:
+    def open(self, admitted: Admitted) -> None:
         """Write the call ahead. Nothing goes upstream before the journal has it."""
-        journal = self.worker.journal
+        self.admitted = admitted
+        worker = self.worker
         try:
-            journal.append(opened_line(self))
+            worker.journal.append(opened_line(self, admitted))
         except JournalError as error:
-            if self.worker.snapshot.audit.on_failure == "refuse":
-                raise self.worker.refusals.no_journal(error) from None
+            if worker.snapshot.audit.on_failure == "refuse":
+                raise worker.refusals.no_journal(error) from None
             log.warning("call %s goes on without a record, as configured: %s", self.id, error.message)
         self.stage = "opened"
-        self._keeps = self.worker.snapshot.audit.bodies == "full"
-        self.worker.calls.add(self)
-        self._once_durable(self._send)
+        self._keeps = worker.snapshot.audit.bodies == "full"
+        worker.calls.add(self)
+        if worker.journal.at_once:
+            send(self)
+        else:
+            self.once_durable(lambda: send(self))
 
-    def _once_durable(self, then: Callable[[], None]) -> None:
+    def once_durable(self, then: Callable[[], None]) -> None:
         """Go on when the record is as durable as configured: at once, or after the disk has said so."""
         self.worker.journal.when_durable(then, self._not_durable)
 
@@ -231,92 +136,45 @@ class Call:
             else:
                 self._answer(*error_answer(refusal, self.speech))
 
-    def _send(self, *, fresh: bool = False) -> None:
-        if self.stage != "opened":
-            return
-        admitted = self.admitted
-        assert admitted is not None
-        try:
-            upstream = self.worker.upstream(admitted.provider, admitted.family)
-        except OperatorError as error:
-            log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
-            self.fail("gateway_error", _unusable(admitted.provider))
-            return
-        try:
-            request = upstream_request(self, admitted, upstream)
-        except (GatewayError, UpstreamError) as error:
-            self.fail("gateway_error", error)
-            return
-        self.attempts += 1
-        attempt = Attempt(self)
-        self._sent_at = perf_counter()
-        if admitted.body is not None:
-            self._exchange = upstream.pool.start(request, attempt, fresh=fresh)
-        else:
-            # Never over a connection that was kept: what has been sent up cannot be sent again.
-            self._exchange = upstream.pool.start(request, attempt, fresh=True, writable=self._writable)
-        attempt.exchange = self._exchange
-        if self._paused:
-            self._exchange.pause()
-        if self.upload is not None:
-            self.upload.goes_over(self._exchange)
-
-    def _writable(self) -> None:
+    def writable(self) -> None:
+        """The provider takes more of an upload."""
         if self.upload is not None:
             self.upload.writable()
 
     # --- what an attempt tells
 
+    def body_spent(self) -> None:
+        """The answer has begun: the request's body will not be needed again."""
+        if self.held:
+            self._release()
+        if self.admitted is not None and self.admitted.body:
+            if self.endpoint is not None and self.endpoint.conversation:
+                self.outcome.asked = keep(self.admitted.body)
+            self.admitted.body = b""
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether the request may be sent once more: nothing of it went on, and all of it is here."""
+        return self.stage == "opened" and not self.retried and self.upload is None
+
     def attempt_failed(self, fault: Fault) -> None:
         """The attempt ended in a fault before anything was committed, or after it."""
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.cancel()
-        if (
-            self.stage == "opened"
-            and fault.code == "stale_connection"
-            and not self.retried
-            and self.upload is None
-        ):
-            self._retry(fault)
-            return
+        if self.exchange is not None:
+            self.exchange.cancel()
         state, error = upstream_error(fault, self.provider_name)
         self.outcome.code = error.code
         self.outcome.detail = fault.detail or error.message
         self.outcome.nothing_sent = fault.code in NOT_SENT and not self.retried
         self.fail(state, error)
 
-    def _retry(self, fault: Fault) -> None:
-        """Once more, over a fresh connection: the one that was kept died without a byte of an answer."""
-        self.retried = True
-        admitted = self.admitted
-        assert admitted is not None
-        line = Attempted(
-            at=now_us(),
-            id=self.id,
-            number=self.attempts + 1,
-            provider=admitted.provider,
-            target=admitted.target,
-            price=admitted.price.version if admitted.price else None,
-            reserved=admitted.reserved,
-            after=fault.code,
-        )
-        try:
-            self.worker.journal.append(line)
-        except JournalError as error:
-            if self.worker.snapshot.audit.on_failure == "refuse":
-                self.fail("gateway_error", self.worker.refusals.no_journal(error))
-                return
-        self._once_durable(lambda: self._send(fresh=True))
-
     def first_byte(self) -> None:
         """The first event, or the whole, of the answer is there."""
-        self._first_at = perf_counter()
+        self.first_at = perf_counter()
 
     def drop_upstream(self) -> None:
         """What the provider may still send is not wanted."""
-        if self._exchange is not None:
-            self._exchange.cancel()
+        if self.exchange is not None:
+            self.exchange.cancel()
 
     # --- to the client
 
@@ -329,18 +187,21 @@ class Call:
     def lines(self, head: Head | None) -> list[bytes]:
         """The answer's own head fields, behind the provider's."""
         lines = passed(head.headers) if head is not None else []
-        lines.append(b"x-request-id: %s\r\n" % self.id.encode())
-        if self._sent_at:
-            spent = (self._sent_at - self.began) * 1e3
-            waited = ((self._first_at or perf_counter()) - self._sent_at) * 1e3
-            lines.append(b"server-timing: gateway;dur=%.3f, upstream;dur=%.3f\r\n" % (spent, waited))
+        if self.sent_at:
+            spent = (self.sent_at - self.began) * 1e3
+            waited = ((self.first_at or perf_counter()) - self.sent_at) * 1e3
+            lines.append(
+                b"x-request-id: %b\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f\r\n"
+                % (self.id.encode(), spent, waited)
+            )
+        else:
+            lines.append(b"x-request-id: %b\r\n" % self.id.encode())
         if self.admitted is not None and self.admitted.translation is not None:
             dropped = self.admitted.translation.header()
             if dropped is not None:
                 lines.append(b"x-chatvault-dropped: %s\r\n" % dropped)
-        origin = self.head.fields.get(b"origin")
-        if origin is not None:
-            lines += local.cors_lines(self, origin)
+        if self.heading.origin is not None:
+            lines += local.cors_lines(self, self.heading.origin)
         return lines
 
     def commit(self, head: Head, length: int | None) -> None:
@@ -375,7 +236,7 @@ class Call:
             self.keep_body(last)
         self.settle(self.outcome.state or "completed")
         if not self.outcome.muted:
-            self._once_durable(lambda: self._last_byte(last))
+            self.once_durable(lambda: self._last_byte(last))
 
     def _last_byte(self, last: bytes) -> None:
         if self.connection.call is self:
@@ -387,8 +248,12 @@ class Call:
         self.bytes_out = len(body)
         lines = self.lines(head)
         self.settle(self.outcome.state or "completed")
-        if not self.outcome.muted:
-            self._once_durable(lambda: self._answer(head.status, lines, body))
+        if self.outcome.muted:
+            return
+        if self.worker.journal.at_once:
+            self._answer(head.status, lines, body)
+        else:
+            self.once_durable(lambda: self._answer(head.status, lines, body))
 
     def _answer(self, status: int, lines: list[bytes], body: bytes) -> None:
         if self.connection.call is self:
@@ -404,8 +269,8 @@ class Call:
         if self.outcome.code is None:
             self.outcome.code = error.code
             self.outcome.detail = error.message
-        if self._exchange is not None:
-            self._exchange.cancel()
+        if self.exchange is not None:
+            self.exchange.cancel()
         if self.stage != "committed" or not self.connection.begun:
             self.status = error.http_status
             lines = self.lines(None)
@@ -453,11 +318,11 @@ class Call:
         self.outcome.code = "client_gone"
         if self.worker.snapshot.server.client_gone == "drain" and self.upload is None:
             self.outcome.muted = True
-            if self._exchange is not None:
-                self._exchange.resume()
+            if self.exchange is not None:
+                self.exchange.resume()
             return
-        if self._exchange is not None:
-            self._exchange.cancel()
+        if self.exchange is not None:
+            self.exchange.cancel()
         self.settle("client_gone")
 
     def end_by_gateway(self, error: ChatVaultError) -> None:
@@ -474,27 +339,28 @@ class Call:
         self.stage = "settled"
         worker = self.worker
         worker.calls.discard(self)
-        self._release()
+        if self.held:
+            self._release()
         worker.journal.append_reserved(closed_line(self, "client_gone" if self.outcome.muted else state))
         worker.served += 1
-        self._exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
+        self.exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
 
     def _release(self) -> None:
-        self.worker.held -= self._held
-        self._held = 0
+        self.worker.held -= self.held
+        self.held = 0
 
     # --- back-pressure
 
     def pause(self) -> None:
         """The client is slow."""
-        self._paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
+        self.paused = True
+        if self.exchange is not None:
+            self.exchange.pause()
 
     def resume(self) -> None:
-        self._paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
+        self.paused = False
+        if self.exchange is not None:
+            self.exchange.resume()
 
     # --- for the record
 
@@ -505,17 +371,6 @@ class Call:
     @property
     def provider_name(self) -> str:
         return self.admitted.provider if self.admitted is not None else ""
-
-    @property
-    def first_byte_us(self) -> int | None:
-        return int((self._first_at - self.began) * 1e6) if self._first_at else None
-
-
-def _unusable(provider: str) -> GatewayError:
-    return GatewayError(
-        f"The configuration of the provider '{provider}' cannot be used; the gateway's log says why.",
-        code="provider_unusable",
-    )
 
 
 def _state_of(error: ChatVaultError) -> State:

@@ -18,9 +18,11 @@ from chatvault.config.networks import client_address
 from chatvault.core.errors import ChatVaultError, ClientError, GatewayError, Timeout, TooLarge
 from chatvault.gateway.answers import error_answer, status_line
 from chatvault.gateway.call import Call
+from chatvault.gateway.entry import begin
+from chatvault.gateway.heading import Heading
 from chatvault.gateway.intake import Intake
 from chatvault.wire.chunked import ChunkedBody
-from chatvault.wire.http_head import HeadReader
+from chatvault.wire.http_head import HeadReader, RequestHead
 
 if TYPE_CHECKING:
     from chatvault.audit.lines import Private
@@ -48,6 +50,7 @@ class ClientConnection(asyncio.Protocol):
         "_deadline",
         "_framed",
         "_head_only",
+        "_heading",
         "_heads",
         "_intake",
         "_left",
@@ -56,13 +59,13 @@ class ClientConnection(asyncio.Protocol):
         "_pending_head",
         "_reading",
         "_skipped",
+        "_streams",
         "_stuck",
         "_timed",
         "_transport",
         "address",
         "call",
         "client",
-        "client_agent",
         "worker",
     )
 
@@ -72,9 +75,9 @@ class ClientConnection(asyncio.Protocol):
         self.address = self._peer = ""
         self.client: tuple[int, str, Private] | None = None
         """The segment, the address, and where the record says who this is; written with the first call."""
-        self.client_agent: bytes | None = None
         self._ahead = b""
         self._heads = HeadReader()
+        self._heading: Heading | None = None
         self._intake: Intake | None = None
         self._chunked: ChunkedBody | None = None
         self._left = 0
@@ -85,6 +88,8 @@ class ClientConnection(asyncio.Protocol):
         self._pending_head: bytes | None = None
         self._framed: int | None = None
         self._begun = self._close_after = self._head_only = self._skipped = self._timed = False
+        self._streams = False
+        """The head is out, and what follows goes out in chunks."""
 
     # --- what the transport tells
 
@@ -169,22 +174,30 @@ class ClientConnection(asyncio.Protocol):
                 self._deadline = self.worker.now() + limits.header_timeout
             self._ahead = data
             return
-        self._ahead = b""
-        head = self._heads.read(data[: end + 4])
+        head, length = self._heads.read(data[: end + 4])
+        heading = self._heading
+        if heading is None or heading.head is not head:
+            self._heading = heading = Heading(head)
+            self._head_only = head.method == b"HEAD"
+        if self.worker.trusted:
+            self._look_behind_proxies(head)
         self._reading = "waiting"
         self._begun = False
-        self._head_only = head.method == b"HEAD"
         self._close_after = not head.keep_alive or self.worker.draining
-        self._framed = head.length
-        self._left = head.length or 0
-        self._chunked = None if head.length is not None else ChunkedBody()
-        self.client_agent = head.fields.get(b"user-agent")
-        if self.worker.trusted:
-            forwarded = head.fields.get(b"x-forwarded-for")
-            self.address = client_address(self._peer, forwarded, self.worker.trusted)
+        self._framed = length
+        self._left = length or 0
+        self._chunked = None if length is not None else ChunkedBody()
         self._ahead = data[end + 4 :]
-        self.call = call = Call(self.worker, self, head)
-        call.begin()
+        self.call = call = Call(self.worker, self, heading, length)
+        begin(call)
+
+    def _look_behind_proxies(self, head: RequestHead) -> None:
+        self.address = client_address(self._peer, head.fields.get(b"x-forwarded-for"), self.worker.trusted)
+
+    @property
+    def agent(self) -> bytes | None:
+        """What the client calls itself, if a head was read."""
+        return self._heading.agent if self._heading is not None else None
 
     def whole_body(self, limit: int) -> bytes | None:
         """The body, if all of it has come with the head and it is no larger than `limit`; None otherwise, and
@@ -281,6 +294,9 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """A part of the body."""
+        if self._streams:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            return
         if self._framed is None:
             data = b"%x\r\n%s\r\n" % (len(data), data)
         if self._pending_head is not None:
@@ -288,6 +304,7 @@ class ClientConnection(asyncio.Protocol):
                 (self._pending_head if self._head_only else self._pending_head + data),
                 None,
             )
+            self._streams = self._framed is None and not self._head_only
         elif self._head_only:
             return
         self._transport.write(data)
@@ -349,6 +366,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _answered(self) -> None:
         self.call = None
+        self._streams = False
         if self._intake is not None:
             self._intake.abandon()
             self._intake = None

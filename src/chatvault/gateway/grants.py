@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from chatvault.access.credential import digest, well_formed
-from chatvault.access.grant import Grant, Whose
-from chatvault.core.errors import AuthenticationError, Unavailable
+from chatvault.access.grant import Whose
+from chatvault.core.errors import AuthenticationError, ChatVaultError, Unavailable
 from chatvault.feed.messages import Granted
+from chatvault.gateway.heading import Heading
 from chatvault.gateway.hops import name_of
+from chatvault.gateway.standing import Standing
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -21,17 +23,21 @@ _MAX_UNKNOWN: Final = 4096
 _PATIENCE: Final = 5.0
 """Seconds a call waits for the answer to its look-up."""
 
+Tell = Callable[["Call", Standing | None, ChatVaultError | None], None]
+
 
 class Grants:
-    """`ask` sends a look-up to control, and says whether control is there."""
+    """`ask` sends a look-up to control, and says whether control is there; `tell` tells a call that waited what came
+    of it."""
 
-    def __init__(self, ask: Callable[[bytes], bool], now: Callable[[], float]) -> None:
+    def __init__(self, ask: Callable[[bytes], bool], tell: Tell, now: Callable[[], float]) -> None:
         self._ask = ask
+        self._tell = tell
         self._now = now
         self._pepper = b""
         self.hop = b"?"
         """What this gateway is called among others; nothing that a call can carry until control says it."""
-        self._known: dict[bytes, Grant] = {}
+        self._known: dict[bytes, Standing] = {}
         self._unknown: dict[bytes, str] = {}
         self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
 
@@ -45,17 +51,23 @@ class Grants:
         for key in self._waiting:
             self._ask(key)
 
-    def find(self, credential: bytes | None, call: "Call") -> Grant | None:
-        """The grant of a credential; None: the call has to wait, and is told. Raises AuthenticationError,
-        Unavailable."""
+    def find(self, heading: Heading, call: "Call") -> Standing | None:
+        """The grant that a request's credential stands for; None: the call has to wait, and is told. Raises
+        AuthenticationError, Unavailable."""
+        if heading.pepper is self._pepper:
+            standing = self._known.get(heading.digest)
+            if standing is not None:
+                return standing
+        credential = heading.credential
         if not credential:
             raise AuthenticationError(
                 "No token was sent. Send one as 'Authorization: Bearer cv-...'.", code="token_missing"
             )
-        key = digest(self._pepper, credential)
-        grant = self._known.get(key)
-        if grant is not None:
-            return grant
+        key = heading.digest = digest(self._pepper, credential)
+        heading.pepper = self._pepper
+        standing = self._known.get(key)
+        if standing is not None:
+            return standing
         if not well_formed(credential):
             raise AuthenticationError(
                 "This is not a token of this gateway: they begin with 'cv-'. Was it cut off, or mistyped?",
@@ -76,20 +88,22 @@ class Grants:
     def granted(self, answer: Granted) -> None:
         """Control's answer to a look-up."""
         key = bytes.fromhex(answer.digest)
-        grant = answer.grant
+        grant, standing = answer.grant, None
         if grant is not None:
             if len(self._known) >= _MAX_GRANTS:
                 del self._known[next(iter(self._known))]
-            self._known[key] = grant
+            self._known[key] = standing = Standing(grant)
         else:
             if len(self._unknown) >= _MAX_UNKNOWN:
                 self._unknown.pop(next(iter(self._unknown)))
             self._unknown[key] = answer.reason or "unknown"
         for call, _ in self._waiting.pop(key, ()):
-            call.granted(grant, None if grant is not None else _no_grant(answer.reason or "unknown"))
+            self._tell(
+                call, standing, None if standing is not None else _no_grant(answer.reason or "unknown")
+            )
 
     def forget(self, whose: Whose) -> None:
-        for key in [key for key, grant in self._known.items() if grant.concerns(whose)]:
+        for key in [key for key, each in self._known.items() if each.grant.concerns(whose)]:
             del self._known[key]
         self._unknown.clear()
 
@@ -107,7 +121,7 @@ class Grants:
                 if not self._waiting[key]:
                     del self._waiting[key]
             for call in late:
-                call.granted(None, _no_control())
+                self._tell(call, None, _no_control())
 
 
 def _no_grant(reason: str) -> AuthenticationError:

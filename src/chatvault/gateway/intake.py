@@ -1,10 +1,11 @@
 """How a request's body comes in; here: held whole, and bounded. `upload.py` has the other way."""
 
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatvault.core.errors import ClientError, TooLarge, Unavailable
-from chatvault.wire.json_fields import COPIED
+from chatvault.wire.json_fields import COPIED, Body
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -31,10 +32,12 @@ class HeldBody:
     """The whole body in memory, decompressed, bounded by itself and in sum over the worker (`max_body`,
     `max_bodies`)."""
 
-    __slots__ = ("_body", "_call", "_decoder", "_held", "_limit", "_waiting")
+    __slots__ = ("_body", "_call", "_decoder", "_held", "_limit", "_read", "_waiting")
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: "Call", read: "Callable[[Call, Body, int], None]") -> None:
+        """`read` is told the body when it is whole, and how many bytes the worker's account holds of it."""
         self._call = call
+        self._read = read
         self._limit = call.worker.snapshot.server.max_body
         self._body = bytearray()
         self._held = 0
@@ -47,7 +50,7 @@ class HeldBody:
                 status=415,
             )
         self._decoder = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
-        if (call.head.length or 0) > self._limit:
+        if (call.length or 0) > self._limit:
             raise self._too_large()
 
     def part(self, data: bytes) -> None:
@@ -69,7 +72,7 @@ class HeldBody:
             raise ClientError("The compressed request body ends early. Send it again.", code="bad_encoding")
         body, self._body = self._body, bytearray()
         held, self._held = self._held, 0
-        self._call.body_read(bytes(body) if held <= COPIED else body, held)
+        self._read(self._call, bytes(body) if held <= COPIED else body, held)
 
     def abandon(self) -> None:
         self._body.clear()

@@ -81,9 +81,7 @@ def hidden_fields(ours: list[Header]) -> frozenset[bytes]:
     return _NOT_PASSED.union(name for name, _ in ours if name not in _CLIENTS_FIRST)
 
 
-def outbound_headers(
-    head: RequestHead, ours: list[Header], hidden: frozenset[bytes], request_id: str
-) -> list[Header]:
+def outbound_headers(head: RequestHead, ours: list[Header], hidden: frozenset[bytes]) -> list[Header]:
     """The client's fields that pass, then `ours` (the provider's credential and fixed fields), which win over
     the client's."""
     nominated = head.fields.get(b"connection")
@@ -98,7 +96,6 @@ def outbound_headers(
         if pair[0] not in _CLIENTS_FIRST or pair[0] not in head.fields:
             headers.append(pair)
     headers.append((b"accept-encoding", b"identity"))
-    headers.append((b"x-request-id", request_id.encode()))
     return headers
 
 
@@ -106,13 +103,12 @@ _TRANSLATED: Final = (b"user-agent", b"traceparent", b"tracestate", b"idempotenc
 """The client's fields that mean the same to a provider of another dialect."""
 
 
-def translated_headers(head: RequestHead, ours: list[Header], request_id: str) -> list[Header]:
+def translated_headers(head: RequestHead, ours: list[Header]) -> list[Header]:
     """The fields of a request that was translated: few of the client's, since the others are of its own dialect."""
     headers: list[Header] = [(name, head.fields[name]) for name in _TRANSLATED if name in head.fields]
     headers += ours
     headers.append((b"content-type", b"application/json"))
     headers.append((b"accept-encoding", b"identity"))
-    headers.append((b"x-request-id", request_id.encode()))
     return headers
 
 

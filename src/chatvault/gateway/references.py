@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import msgspec
-
 from chatvault.wire.json_fields import Body
 from chatvault.wire.tap import AskedFields
 
@@ -56,8 +54,8 @@ def points_elsewhere(dialect: str, request: AskedFields, body: Body) -> bool:
 def runs_tools(request: AskedFields) -> bool:
     """Whether the provider may run tools by itself, so often that what it bills has no bound."""
     values = request.fields.values
-    tools = bytes(values.get("tools", _NONE))
-    return any(word in tools for word in _TOOLS) or not _RUN.isdisjoint(values)
-
-
-_NONE: Final = msgspec.Raw(b"")
+    if "tools" in values:
+        tools = bytes(values["tools"])
+        if any(word in tools for word in _TOOLS):
+            return True
+    return not _RUN.isdisjoint(values)

@@ -14,7 +14,7 @@ import msgspec
 BodyKind = Literal["json", "upload", "any", "none"]
 
 
-class Endpoint(msgspec.Struct, frozen=True, gc=False):
+class Endpoint(msgspec.Struct, frozen=True, eq=False, gc=False):
     """`body`: `json` is held and read; `upload` is multipart or binary, streamed up; `any` is decided by its
     content type."""
 

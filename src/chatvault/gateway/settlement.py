@@ -16,15 +16,21 @@ from chatvault.counting.measure import Kept
 from chatvault.gateway.unsaid import unsaid_usage
 from chatvault.pricing.price import cost
 from chatvault.wire.openai.reply import Facts
-from chatvault.wire.tap import Tap
+from chatvault.wire.tap import Seen
 
 if TYPE_CHECKING:
+    from chatvault.gateway.admission import Admitted
     from chatvault.gateway.call import Call
 
 _MAX_ERROR: Final = 4096
 _MAX_WORD: Final = 256
 """Characters of a provider's model name or finish reason."""
 _MAX_METADATA: Final = 16 << 10
+
+
+_PROVIDER: Final[UsageSource] = "provider"
+NOTHING: Final = Facts()
+"""What is known of an answer that told nothing."""
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -35,7 +41,7 @@ class Outcome(msgspec.Struct, gc=False):
     code: str | None = None
     detail: str | None = None
     facts: Facts | None = None
-    tap: Tap | None = None
+    tap: Seen | None = None
     asked: Kept | None = None
     """What is kept of the request, in case that nobody says what it used."""
     answer: bytes | None = None
@@ -54,9 +60,8 @@ class Outcome(msgspec.Struct, gc=False):
     """A part of an event has gone out, so that what follows must begin a line."""
 
 
-def opened_line(call: "Call") -> Opened:
-    admitted, grant, endpoint = call.admitted, call.grant, call.endpoint
-    assert admitted is not None
+def opened_line(call: "Call", admitted: "Admitted") -> Opened:
+    grant, endpoint = call.grant, call.endpoint
     assert grant is not None
     assert endpoint is not None
     price = admitted.price
@@ -76,8 +81,8 @@ def opened_line(call: "Call") -> Opened:
         input_bytes=admitted.input_bytes,
         reserved=admitted.reserved,
         trace=call.trace,
-        client=call.client(),
-        private=_request_private(call),
+        client=call.worker.client_of(call.connection),
+        private=_request_private(call, admitted),
     )
 
 
@@ -86,16 +91,19 @@ def closed_line(call: "Call", state: State) -> Closed:
     assert admitted is not None
     assert grant is not None
     assert endpoint is not None
-    facts = outcome.facts or (outcome.tap.facts if outcome.tap is not None else None)
-    usage, source, sizes = _usage(call, state, facts)
-    price = admitted.price
-    amount, origin = _cost(call, source, usage, facts)
+    facts, price, first, status = outcome.facts, admitted.price, call.first_at, call.status
+    if facts is None:
+        facts = outcome.tap.facts if outcome.tap is not None else NOTHING
+    usage, source, sizes = facts.usage, _PROVIDER, None
+    if usage is None:
+        usage, source, sizes = _unsaid(call, state)
+    amount, origin = _cost(call, admitted, source, usage, facts)
     return Closed(
         at=now_us(),
         id=call.id,
         opened_at=call.at,
         state=state,
-        status=call.status,
+        status=status,
         token=grant.token,
         project=grant.project,
         user=grant.user,
@@ -103,7 +111,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         model=admitted.model,
         provider=admitted.provider,
         target=admitted.target,
-        resolved=facts.model[:_MAX_WORD] if facts is not None and facts.model is not None else None,
+        resolved=facts.model and facts.model[:_MAX_WORD],
         stream=admitted.stream,
         attempts=call.attempts,
         usage=usage,
@@ -114,15 +122,15 @@ def closed_line(call: "Call", state: State) -> Closed:
         bound=_bound(admitted.reserved, call.attempts) if amount is None else None,
         price=price.version if price is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
-        ttft_us=call.first_byte_us,
-        finish=facts.finish[:_MAX_WORD] if facts is not None and facts.finish is not None else None,
+        ttft_us=int((first - call.began) * 1e6) if first else None,
+        finish=facts.finish and facts.finish[:_MAX_WORD],
         code=outcome.code,
-        upstream_status=outcome.upstream_status if outcome.upstream_status != call.status else None,
+        upstream_status=outcome.upstream_status if outcome.upstream_status != status else None,
         upstream_id=outcome.upstream_id,
         bytes_out=call.bytes_out,
         trace=call.trace,
-        client=call.client(),
-        private=_private(call, outcome),
+        client=call.worker.client_of(call.connection),
+        private=_private(call, admitted, outcome),
     )
 
 
@@ -131,33 +139,26 @@ def _bound(reserved: int | None, attempts: int) -> int | None:
     return None if reserved is None else reserved * attempts
 
 
-def _usage(call: "Call", state: State, facts: Facts | None) -> tuple[Usage | None, UsageSource, Sizes | None]:
-    if facts is not None and facts.usage is not None:
-        return facts.usage, "provider", None
+def _unsaid(call: "Call", state: State) -> tuple[Usage | None, UsageSource, Sizes | None]:
     found = unsaid_usage(call, state)
     return (found[0], "estimated", found[1]) if found is not None else (None, "unknown", None)
 
 
 def _cost(
-    call: "Call", source: UsageSource, usage: Usage | None, facts: Facts | None
+    call: "Call", admitted: "Admitted", source: UsageSource, usage: Usage | None, facts: Facts
 ) -> tuple[int | None, CostSource]:
-    admitted, outcome = call.admitted, call.outcome
-    assert admitted is not None
-    if facts is not None and facts.cost is not None:
+    if facts.cost is not None:
         return facts.cost, "provider"
-    status = outcome.upstream_status
-    if (
-        outcome.nothing_sent
-        or not call.attempts
-        or admitted.free
-        or (usage is None and status is not None and 400 <= status < 500)
-    ):
+    if call.outcome.nothing_sent or not call.attempts or admitted.free:
         return 0, "free"
-    if usage is not None and admitted.price is not None:
-        amount = cost(admitted.price, usage)
-        if amount is not None:
-            return amount, "prices" if source == "provider" else "estimated"
-    return None, "unknown"
+    if usage is None:
+        status = call.outcome.upstream_status
+        refused = status is not None and 400 <= status < 500
+        return (0, "free") if refused else (None, "unknown")
+    amount = cost(admitted.price, usage) if admitted.price is not None else None
+    if amount is None:
+        return None, "unknown"
+    return amount, "prices" if source == "provider" else "estimated"
 
 
 def _shown(metadata: dict[str, object]) -> object:
@@ -169,11 +170,11 @@ def _shown(metadata: dict[str, object]) -> object:
     return metadata if clean == raw else {"redacted": clean.decode(errors="replace")}
 
 
-def _request_private(call: "Call") -> Private | None:
-    admitted = call.admitted
-    if admitted is None or call.worker.snapshot.audit.bodies != "full" or admitted.body is None:
+def _request_private(call: "Call", admitted: "Admitted") -> Private | None:
+    audit = call.worker.snapshot.audit
+    if audit.bodies != "full" or admitted.body is None:
         return None
-    most = call.worker.snapshot.audit.max_kept_body
+    most = audit.max_kept_body
     body = admitted.body if isinstance(admitted.body, bytes) else b"".join(admitted.body)
     return call.worker.journal.private(
         call.id,
@@ -186,12 +187,14 @@ def _request_private(call: "Call") -> Private | None:
     )
 
 
-def _private(call: "Call", outcome: Outcome) -> Private | None:
+def _private(call: "Call", admitted: "Admitted", outcome: Outcome) -> Private | None:
+    if outcome.detail is None and outcome.kept is None and not admitted.metadata:
+        return None
     data: dict[str, object] = {}
     if outcome.detail is not None:
         data["error"] = redact(outcome.detail[:_MAX_ERROR])
-    if call.admitted is not None and call.admitted.metadata:
-        data["metadata"] = _shown(call.admitted.metadata)
+    if admitted.metadata:
+        data["metadata"] = _shown(admitted.metadata)
     if outcome.kept is not None:
         data["response"] = redact(b"".join(outcome.kept).decode(errors="replace"))
-    return call.worker.journal.private(call.id, "call", data) if data else None
+    return call.worker.journal.private(call.id, "call", data)

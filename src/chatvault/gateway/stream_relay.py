@@ -13,6 +13,7 @@ import msgspec
 from chatvault.core.errors import UpstreamError
 from chatvault.core.seam import Fault, Head
 from chatvault.wire.hub.events import Failed
+from chatvault.wire.likeness import Likeness
 from chatvault.wire.openai.errors import error_text, status_in
 
 if TYPE_CHECKING:
@@ -27,14 +28,20 @@ _MOST_AFTER: Final = 1 << 20
 
 
 class StreamRelay:
-    __slots__ = ("_begun", "_call", "_head", "_held", "_last", "_passed", "_splitter", "_tap", "_timer")
+    __slots__ = (
+        "_begun", "_call", "_flows", "_head", "_held", "_last", "_likeness", "_passed", "_splitter", "_tap",
+        "_timer",
+    )  # fmt: skip
 
     def __init__(self, call: "Call") -> None:
         self._call = call
         admitted = call.admitted
         self._tap = call.speech.tap(admitted is not None and admitted.hide_usage)
-        self._splitter = call.speech.splitter()
+        self._splitter = splitter = call.speech.splitter()
+        self._likeness = Likeness(splitter.end)
         self._begun = False
+        self._flows = False
+        """The answer has begun, and the next packet begins an event."""
         self._held = bytearray()
         self._last: bytes | None = None
         self._passed = 0
@@ -46,11 +53,20 @@ class StreamRelay:
         self._call.outcome.tap = self._tap
 
     def body(self, data: bytes) -> None:
+        if self._flows and self._likeness.like(data):
+            self._tap.again(data)
+            self._call.write(data)
+        else:
+            self._look_at(data)
+
+    def _look_at(self, data: bytes) -> None:
+        """A packet that may tell something new."""
         if self._last is not None:
             if len(self._last) < _MOST_AFTER:
                 self._last += data
             return
         splitter, tap = self._splitter, self._tap
+        before = tap.events, tap.plain
         whole = splitter.feed(data)
         out = b""
         if whole:
@@ -75,9 +91,14 @@ class StreamRelay:
         if tap.done:
             self._last = out
             self._timer = self._call.worker.loop.call_later(_PATIENCE, self._end_without_end)
-        elif out:
+            self._flows = False
+            return
+        self._flows = not splitter.partial and not splitter.overflowed
+        if out:
             self._call.outcome.torn = self._passed > 0 or splitter.overflowed
             self._call.write(out)
+        if self._flows and out == data and (tap.events, tap.plain) == (before[0] + 1, before[1] + 1):
+            self._likeness.learn(data)
 
     def _bound(self) -> None:
         """Before the first event nothing can be passed on, and what is held has to end somewhere."""

@@ -5,6 +5,7 @@ is watched, so that no second one follows. What comes before the provider's conn
 client with it.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatvault.core.errors import ClientError, TooLarge
@@ -15,14 +16,29 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 
+Begin = Callable[["Call", str | None, tuple[int, int] | None, bytes], bytes]
+"""Told the model, where its name lies in the first bytes, and these; gives them back as they are to be sent."""
+
+
 class UploadedBody:
     """The `Intake` of an upload, and its way to the provider."""
 
-    __slots__ = ("_call", "_exchange", "_finder", "_limit", "_size", "_started", "_waiting", "_whole")
+    __slots__ = (
+        "_begin",
+        "_call",
+        "_exchange",
+        "_finder",
+        "_limit",
+        "_size",
+        "_started",
+        "_waiting",
+        "_whole",
+    )
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: "Call", begin: Begin) -> None:
         server = call.worker.snapshot.server
         self._call = call
+        self._begin = begin
         self._limit = server.max_upload
         self._size = 0
         self._waiting: list[bytes] = []
@@ -38,7 +54,7 @@ class UploadedBody:
         kind = call.head.fields.get(b"content-type", b"")
         form = kind.lower().startswith(b"multipart/")
         self._finder = ModelField(kind, server.max_body) if form else None
-        if (call.head.length or 0) > self._limit:
+        if (call.length or 0) > self._limit:
             raise self._too_large()
 
     def part(self, data: bytes) -> None:
@@ -74,7 +90,7 @@ class UploadedBody:
         finder = self._finder
         held, self._waiting = b"".join(self._waiting), []
         model, span = (finder.model, finder.span) if finder is not None else (None, None)
-        rest = self._call.upload_begins(model, span, held)
+        rest = self._begin(self._call, model, span, held)
         self._waiting.insert(0, rest)
         self._send_waiting()
 

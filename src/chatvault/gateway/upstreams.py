@@ -83,6 +83,11 @@ class Upstream:
             query = versioned(query, self._query)
         return self._base + path + query
 
+    @property
+    def signs(self) -> bool:
+        """Each request is given its own credential."""
+        return self._signer is not None
+
     def signed(self, request: Request, now_us: int) -> Request:
         """The request as it is sent at that time. Raises GatewayError or UpstreamError where it cannot be signed."""
         if self._signer is None:

@@ -26,6 +26,7 @@ from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, P
 from chatvault.feed.messages import Granted, Health, Hello
 from chatvault.gateway.call import Call
 from chatvault.gateway.connection import ClientConnection
+from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
 from chatvault.gateway.refusals import Refusals
@@ -64,7 +65,7 @@ class Worker:
             version=__version__,
         )
         self.refusals = Refusals(self)
-        self.grants = Grants(self._look_up, self.now)
+        self.grants = Grants(self._look_up, granted, self.now)
         self.feed = FeedClient(options.feed, _hello(options, self.journal.chain), self, self._health)
         self.book = PriceBook()
         self.directory = Directory({}, {}, (), None)
@@ -150,10 +151,10 @@ class Worker:
             upstream = self._upstreams[name, family] = Upstream(provider, family, self._contexts, self.tokens)
         return upstream
 
-    def put_price_on_record(self, price: Price) -> None:
-        """Once a chain for each price that its calls refer to."""
+    def put_price_on_record(self, price: Price) -> bool:
+        """Once a chain for each price that its calls refer to. Whether it is there now."""
         if price.version in self._priced:
-            return
+            return True
         try:
             self.journal.append(
                 Priced(
@@ -168,15 +169,16 @@ class Worker:
             )
         except JournalError as error:
             self.journal_failed(error)
-            return
+            return False
         self._priced.add(price.version)
+        return True
 
     def client_of(self, connection: ClientConnection) -> Private | None:
         """Where the record says who is at the other end of a connection."""
         known, journal = connection.client, self.journal
         if known is not None and known[0] == journal.segment and known[1] == connection.address:
             return known[2]
-        agent = connection.client_agent
+        agent = connection.agent
         private = journal.private(
             "",
             "client",

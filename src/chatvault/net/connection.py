@@ -251,8 +251,12 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self.abandon()
             return
+        chunked = self._chunked
         try:
-            if self._head is None:
+            if chunked is not None and (part := chunked.one(data)) is not None:
+                self.flowing = exchange.active = True
+                exchange.answer.body(part)
+            elif self._head is None:
                 self._read_head(exchange, data)
             else:
                 self._read_body(exchange, data)
@@ -321,11 +325,6 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.active = True
         chunked, left = self._chunked, self._left
         if chunked is not None:
-            one = chunked.one(data)
-            if one is not None:
-                self.flowing = True
-                exchange.answer.body(one)
-                return
             for part in chunked.parts(data):
                 self.flowing = True
                 exchange.answer.body(part)

@@ -12,7 +12,7 @@ from typing import Final
 
 from chatvault.config.schema import Timeouts
 from chatvault.core.errors import UpstreamError
-from chatvault.core.seam import Answer, FaultCode, Request
+from chatvault.core.seam import Answer, FaultCode, Header, Request
 from chatvault.net.connection import LiveExchange, UpstreamConnection
 from chatvault.net.origin import Origin
 from chatvault.net.proxy import Proxy, open_tunnel
@@ -47,24 +47,28 @@ class Pool:
         self._host = b" HTTP/1.1\r\nhost: " + origin.authority + b"\r\n"
         self._closed = False
 
+    def lines(self, method: bytes, target: bytes, headers: list[Header]) -> bytes:
+        """A request's line and its fields, `host` first."""
+        return b"%b %b%b%b" % (
+            method,
+            target,
+            self._host,
+            b"".join([b"%b: %b\r\n" % pair for pair in headers]),
+        )
+
     def request_head(self, request: Request) -> bytes:
         """The bytes of the request's head."""
-        parts = [request.method, b" ", request.target, self._host]
-        for name, value in request.headers:
-            parts += (name, b": ", value, b"\r\n")
-        body = request.body
+        lines, body = request.lines, request.body
+        if lines is None:
+            lines = self.lines(request.method, request.target, request.headers)
         if body is None:
-            parts.append(
-                b"transfer-encoding: chunked\r\n\r\n"
-                if request.length is None
-                else b"content-length: %d\r\n\r\n" % request.length
-            )
-        else:
-            size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-            parts.append(
-                b"content-length: %d\r\n\r\n" % size if size or request.method not in _BODILESS else b"\r\n"
-            )
-        return b"".join(parts)
+            if request.length is None:
+                return lines + b"transfer-encoding: chunked\r\n\r\n"
+            return b"%bcontent-length: %d\r\n\r\n" % (lines, request.length)
+        size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        if size or request.method not in _BODILESS:
+            return b"%bcontent-length: %d\r\n\r\n" % (lines, size)
+        return lines + b"\r\n"
 
     def start(
         self,

@@ -133,7 +133,7 @@ class Library(msgspec.Struct, frozen=True):
     providers: dict[str, msgspec.Raw]
 
 
-_Held = tuple[int, int, Price | None]
+Span = tuple[int, int, Price | None]
 
 
 class PriceBook:
@@ -154,7 +154,7 @@ class PriceBook:
         self._library = msgspec.json.decode(data if data is not None else DATA.read_bytes(), type=Library)
         self._overrides = dict(overrides or {})
         self._shelves: dict[str, Index] = {}
-        self._held: dict[tuple[str | None, str, str], _Held] = {}
+        self._held: dict[tuple[str | None, str, str], Span] = {}
         self._facts = FactShelves(facts)
         self._said = configured(models or {})
         self._known: dict[tuple[str | None, str, str], Facts] = {}
@@ -179,17 +179,21 @@ class PriceBook:
         `provider_id` is the provider's id in the book (None: it has none), `provider_name` its name in the
         configuration.
         """
+        return self.span(provider_id, model, provider_name, at_us)[2]
+
+    def span(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> Span:
+        """The same, with a span of time around the moment in which it cannot change: from, until, the price."""
         key = (provider_id, model, provider_name)
         held = self._held.get(key)
         if held is not None and held[0] <= at_us < held[1]:
-            return held[2]
+            return held
         if len(model) > MAX_NAME:
-            return None
+            return -FOREVER_US, FOREVER_US, None
         held = self._look_up(provider_id, model, provider_name, at_us)
         if len(self._held) >= MAX_CACHED:
             self._held.clear()
         self._held[key] = held
-        return held[2]
+        return held
 
     def models(self, provider_id: str | None) -> tuple[str, ...]:
         """The ids of the models that a provider is known to serve and has not retired."""
@@ -228,7 +232,7 @@ class PriceBook:
             deprecated=entry.deprecated or facts.deprecated,
         )
 
-    def _look_up(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> _Held:
+    def _look_up(self, provider_id: str | None, model: str, provider_name: str, at_us: int) -> Span:
         rates = self._overrides.get(f"{provider_name}/{model}", self._overrides.get(f"{provider_name}/*"))
         entry = self._find(provider_id, model.lower()) if provider_id is not None else None
         facts = self.facts(provider_id, model, provider_name)

@@ -18,9 +18,11 @@ class ChunkedBody:
     follows.
     """
 
-    __slots__ = ("_buffer", "_left", "_trailers", "_where", "done", "rest")
+    __slots__ = ("_between", "_buffer", "_left", "_trailers", "_where", "done", "rest")
 
     def __init__(self) -> None:
+        self._between = True
+        """Nothing of a next chunk is here yet."""
         self._buffer = b""
         self._left = 0
         self._where = "size"
@@ -40,7 +42,7 @@ class ChunkedBody:
     def one(self, data: bytes) -> bytes | None:
         """The body's bytes in `data` if it is one whole chunk, as an event of a stream mostly is, written the way it
         mostly is; None otherwise, and then nothing was taken."""
-        if self._where == "size" and not self._buffer:
+        if self._between:
             end = data.find(b"\r\n", 1, 5)
             size = _SIZES.get(data[:end])
             if size is not None and len(data) == end + size + 4 and data.endswith(b"\r\n"):
@@ -71,6 +73,7 @@ class ChunkedBody:
             self.rest = data[at:]
         elif at < len(data):
             self._buffer = data[at:]
+        self._between = self._where == "size" and not self._buffer
         return parts
 
     def _line(self, line: bytes) -> None:

@@ -15,6 +15,9 @@ _HEAD: Final = re.compile(
     + _TOKEN
     + rb":[\t -~\x80-\xff]*\r\n)*)\r\n"
 )
+_FIELD: Final = re.compile(rb"([^:]+):([^\r]*)\r\n")
+"""Takes a block apart that the grammar has let through."""
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 _NO_BODY: Final = frozenset((204, 304))
 BEGINNING: Final = b"HTTP/1."
@@ -46,32 +49,33 @@ def parse_answer(data: bytes) -> AnswerHead:
     if match is None:
         raise BadAnswer(f"the answer's head is not HTTP/1.1 as RFC 9112 has it: {data[:40]!r}")
     minor, digits, block = match.groups()
-    status, keep_alive = int(digits), minor == b"1"
-    headers: list[Header] = []
-    length: int | None = None
-    chunked, options = False, b""
-    if block:
-        for line in block[:-2].split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            name, value = name.lower(), value.strip(b" \t")
-            headers.append((name, value))
-            if name == b"content-length":
-                if length is not None or _DIGITS.fullmatch(value) is None:
-                    raise BadAnswer(f"content-length {value[:40]!r}, or more than one")
-                length = int(value)
-            elif name == b"transfer-encoding":
-                if chunked or value.lower() != b"chunked":
-                    raise BadAnswer(f"transfer-encoding {value[:40]!r}")
-                chunked = True
-            elif name == b"connection":
-                options += value.lower() + b","
-    if options:
-        named = [each.strip() for each in options.split(b",")]
-        keep_alive = b"close" not in named and (keep_alive or b"keep-alive" in named)
-    if chunked and length is not None:
-        raise BadAnswer("content-length beside transfer-encoding")
-    if status == 101 or (status < 200 and (length or chunked)):
+    headers = [(name.lower(), value.strip(b" \t")) for name, value in _FIELD.findall(block)]
+    fields = dict(headers)
+    if len(fields) != len(headers):
+        fields = _once(headers)
+    status, length, chunked = int(digits), fields.get(b"content-length"), b"transfer-encoding" in fields
+    if length is not None and (chunked or _DIGITS.fullmatch(length) is None):
+        raise BadAnswer(f"content-length {length[:40]!r}, or transfer-encoding beside it")
+    if chunked and fields[b"transfer-encoding"].lower() != b"chunked":
+        raise BadAnswer(f"transfer-encoding {fields[b'transfer-encoding'][:40]!r}")
+    size, keep_alive = int(length) if length is not None else None, minor == b"1"
+    if b"connection" in fields:
+        options = [each.strip() for each in fields[b"connection"].lower().split(b",")]
+        keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
+    if status >= 200 and status not in _NO_BODY:
+        return AnswerHead(status, headers, size, chunked, keep_alive and (chunked or size is not None))
+    if status == 101 or (status < 200 and (size or chunked)):
         raise BadAnswer(f"status {status}, which was not asked for, or an interim answer with a body")
-    if status in _NO_BODY or status < 200:
-        return AnswerHead(status, headers, 0, False, keep_alive)
-    return AnswerHead(status, headers, length, chunked, keep_alive and (chunked or length is not None))
+    return AnswerHead(status, headers, 0, False, keep_alive)
+
+
+def _once(headers: list[Header]) -> dict[bytes, bytes]:
+    """The fields where one occurs more than once: a list, but not where that says where the body ends."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in fields:
+            if name in _FRAMING:
+                raise BadAnswer(f"the field {name.decode()} occurs twice")
+            value = fields[name] + b", " + value
+        fields[name] = value
+    return fields

@@ -3,7 +3,7 @@ is refused.
 
 One regular expression is the grammar of a whole head. What it does not match is a bad request, so obsolete
 folding, a bare CR or LF, NUL, blanks before a colon, HTTP/0.9 and 2.0 never get further. What remains to
-check is what a grammar cannot say: see `_framing`, `_target`.
+check is what a grammar cannot say: see `body_length`, `_split_target`.
 """
 
 import re
@@ -40,8 +40,7 @@ _KEPT: Final = 4 << 10
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """`fields` holds each field name once, in lower case, with all its values joined by commas; `headers` all
-    fields as they came. `length` is that of the body in bytes, None when it is chunked; it is to be asked,
-    not the field `content-length`.
+    fields as they came.
     """
 
     method: bytes
@@ -52,7 +51,6 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     http10: bool
     headers: list[Header]
     fields: dict[bytes, bytes]
-    length: int | None
 
 
 class HeadReader:
@@ -65,30 +63,22 @@ class HeadReader:
         self._last: RequestHead | None = None
         self._before = self._after = b""
 
-    def read(self, data: bytes) -> RequestHead:
-        """As `parse_head`."""
+    def read(self, data: bytes) -> tuple[RequestHead, int | None]:
+        """The head, as `parse_head`, and the length of the body in bytes, None when it is chunked. The same head is the
+        same object again; its own field `content-length` is then that of the first request."""
         last, before, after = self._last, self._before, self._after
         if last is not None and data.startswith(before) and data.endswith(after):
             digits = data[len(before) : len(data) - len(after)]
             if len(before) + len(digits) + len(after) == len(data) and _DIGITS.fullmatch(digits):
-                return RequestHead(
-                    last.method,
-                    last.target,
-                    last.path,
-                    last.query,
-                    last.keep_alive,
-                    last.http10,
-                    last.headers,
-                    last.fields,
-                    int(digits),
-                )
+                return last, int(digits)
         head = parse_head(data)
+        length = body_length(head)
         self._last = None
-        length = _LENGTH_LINE.search(data) if len(data) <= _KEPT else None
-        if length is not None:
+        line = _LENGTH_LINE.search(data) if len(data) <= _KEPT else None
+        if line is not None:
             self._last = head
-            self._before, self._after = data[: length.start(1)], data[length.end(1) :]
-        return head
+            self._before, self._after = data[: line.start(1)], data[line.end(1) :]
+        return head, length
 
 
 def parse_head(data: bytes) -> RequestHead:
@@ -135,9 +125,9 @@ def parse_head(data: bytes) -> RequestHead:
     else:
         connection = connection.lower()
         keep_alive = b"keep-alive" in connection if http10 else b"close" not in connection
-    return RequestHead(
-        method, target, path, query, keep_alive, http10, headers, fields, _length(fields, http10)
-    )
+    head = RequestHead(method, target, path, query, keep_alive, http10, headers, fields)
+    body_length(head)
+    return head
 
 
 _ONCE: Final = frozenset(
@@ -196,10 +186,12 @@ _split_known_target: Final = lru_cache(maxsize=512)(_split_target)
 _check_known_host: Final = lru_cache(maxsize=64)(_check_host)
 
 
-def _length(fields: dict[bytes, bytes], http10: bool) -> int | None:
+def body_length(head: RequestHead) -> int | None:
+    """The length of the body that a head announces, None when it is chunked. Raises ClientError."""
+    fields = head.fields
     coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
     if coding is not None:
-        if length is not None or http10 or coding.lower() != b"chunked":
+        if length is not None or head.http10 or coding.lower() != b"chunked":
             raise _bad(
                 "the body's framing is ambiguous: send content-length, "
                 "or transfer-encoding: chunked alone under HTTP/1.1"

@@ -20,10 +20,11 @@ class EventSplitter:
     out as it is, and the rest passes until the event's end.
     """
 
-    __slots__ = ("_max", "overflowed", "partial")
+    __slots__ = ("_max", "end", "overflowed", "partial")
 
     def __init__(self, max_event: int = 8 << 20) -> None:
         self._max = max_event
+        self.end = b"\n\n"
         self.partial = bytearray()
         self.overflowed = False
 

@@ -6,8 +6,8 @@ from chatvault.wire.json_fields import Fields
 from chatvault.wire.openai.reply import Facts
 
 
-class Tap(Protocol):
-    """Sits beside a stream, reads what tells something new, and never fails.
+class Seen(Protocol):
+    """What was seen of a stream so far.
 
     `done`: the event that ends this kind of stream was there; `ended`: the model had said all. `events`
     counts all events; `plain` and `plain_size` those that carried nothing but content, and their bytes;
@@ -35,8 +35,15 @@ class Tap(Protocol):
     @property
     def last(self) -> bytes: ...
 
+
+class Tap(Seen, Protocol):
+    """Sits beside a stream, reads what tells something new, and never fails."""
+
     def scan(self, whole: bytes) -> bytes:
         """Whole events in, what of them the client is to see out."""
+
+    def again(self, event: bytes) -> None:
+        """One more event that is like the last plain one but for what it says."""
 
     def may_hide(self, partial: bytes | bytearray) -> bool:
         """Whether a part of an event may turn out to be one that is taken out."""
@@ -47,6 +54,8 @@ class Splitter(Protocol):
 
     partial: bytearray
     overflowed: bool
+    end: bytes
+    """What every whole event that is written as most are ends with, and nothing else holds; empty: there is no such."""
 
     def feed(self, data: bytes) -> bytes: ...
 

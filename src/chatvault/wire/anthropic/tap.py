@@ -59,6 +59,13 @@ class MessagesTap:
         self.last = whole
         return whole
 
+    def again(self, event: bytes) -> None:
+        """One more event that is like the last plain one but for what it says."""
+        self.events += 1
+        self.plain += 1
+        self.plain_size += len(event)
+        self.last = event
+
     def may_hide(self, partial: bytes | bytearray) -> bool:
         return False
 

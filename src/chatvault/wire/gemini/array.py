@@ -18,10 +18,11 @@ class ArraySplitter:
     is in `partial`.
     """
 
-    __slots__ = ("_at", "_depth", "_escaped", "_max", "_quoted", "ended", "overflowed", "partial")
+    __slots__ = ("_at", "_depth", "_escaped", "_max", "_quoted", "end", "ended", "overflowed", "partial")
 
     def __init__(self, max_event: int = 8 << 20) -> None:
         self._max = max_event
+        self.end = b""
         self._depth = 0
         self._at = 0
         self._quoted = False

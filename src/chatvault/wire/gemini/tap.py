@@ -66,6 +66,13 @@ class StreamTap:
             self.last = self._unread = whole
         return whole
 
+    def again(self, event: bytes) -> None:
+        """One more event that is like the last plain one but for what it says."""
+        self.events += 1
+        self.plain += 1
+        self.plain_size += len(event)
+        self.last = event
+
     def may_hide(self, partial: bytes | bytearray) -> bool:
         """Whether a part of an event may turn out to be one that is taken out."""
         return False

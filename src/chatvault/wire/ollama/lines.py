@@ -8,10 +8,11 @@ class LineSplitter:
     its end.
     """
 
-    __slots__ = ("_max", "overflowed", "partial")
+    __slots__ = ("_max", "end", "overflowed", "partial")
 
     def __init__(self, max_event: int = 8 << 20) -> None:
         self._max = max_event
+        self.end = b"\n"
         self.partial = bytearray()
         self.overflowed = False
 

@@ -71,6 +71,13 @@ class StreamTap:
         self.last = whole
         return whole
 
+    def again(self, event: bytes) -> None:
+        """One more event that is like the last plain one but for what it says."""
+        self.events += 1
+        self.plain += 1
+        self.plain_size += len(event)
+        self.last = event
+
     def may_hide(self, partial: bytes | bytearray) -> bool:
         """Whether a part of an event may turn out to be the one that is taken out."""
         return self._hide and b'"choices":[{' not in partial

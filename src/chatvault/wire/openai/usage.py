@@ -110,10 +110,11 @@ def normalise(shape: UsageShape) -> Usage | None:
         shape.prompt_tokens_details or shape.input_tokens_details or shape.input_token_details or _NO_INPUT
     )
     outside = shape.completion_tokens_details or shape.output_tokens_details or _NO_OUTPUT
-    total, given = _count(shape.total_tokens), _count(completion)
-    taken = _count(prompt) if prompt is not None else max(total - given, 0)
-    reasoning = _count(outside.reasoning_tokens or shape.reasoning_tokens)
-    if reasoning and (total == taken + given + reasoning or reasoning > given):
+    given = _count(completion)
+    taken = _count(prompt) if prompt is not None else max(_count(shape.total_tokens) - given, 0)
+    thought = outside.reasoning_tokens or shape.reasoning_tokens
+    reasoning = _count(thought) if thought else 0
+    if reasoning and (_count(shape.total_tokens) == taken + given + reasoning or reasoning > given):
         # Some count reasoning beside completion_tokens: xAI (https://docs.x.ai/docs/guides/reasoning, seen 2026-11),
         # and OpenRouter for Gemini, whose total leaves it out while its cost does not (recorded answers, 2025).
         given += reasoning
@@ -140,15 +141,15 @@ def normalise(shape: UsageShape) -> Usage | None:
         reasoning=min(reasoning, given) if reasoning else 0,
         output_audio=min(_count(outside.audio_tokens), given) if outside.audio_tokens else 0,
         output_image=min(_count(outside.image_tokens), given) if outside.image_tokens else 0,
-        searches=_count(shape.num_search_queries),
+        searches=_count(shape.num_search_queries) if shape.num_search_queries else 0,
     )
 
 
 def _count(value: Count) -> int:
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
     if not value or value != value:  # a NaN may come as a string
         return 0
-    if type(value) is int and 0 < value <= _MOST:
-        return value
     return int(min(max(value, 0), _MOST))
 
 
