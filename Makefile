@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
-# A lock of Node's packages holds their digests and no address; what they would run when installed is not run.
+# A lock of Node's packages holds their digests and no address; what they would run when installed is not run, but for two that put their program in its place.
 NPM ?= npm --no-audit --no-fund --loglevel=error --omit-lockfile-registry-resolved --ignore-scripts
 # More words for the command behind a target, as in `make serve ARGS="--port 4040"` or `make test ARGS=tests/core`.
 ARGS ?=
@@ -72,8 +72,8 @@ $(VENV)/.stamp-demo: $(VENV)/.stamp-run requirements/demo.txt
 tests/clients/%/node_modules/.stamp: tests/clients/%/package-lock.json
 	@command -v npm >/dev/null || { echo "This needs Node 20 or newer with npm." >&2; exit 1; }
 	@$(NPM) $(if $(filter node,$*),ci,install --no-save) --prefix tests/clients/$*
-	@for each in $(wildcard $(@D)/@anthropic-ai/claude-code/install.cjs) $(wildcard $(@D)/opencode-ai/postinstall.mjs); do \
-		(cd $$(dirname $$each) && node ./$$(basename $$each)) >/dev/null; \
+	@for each in $(@D)/@anthropic-ai/claude-code/install.cjs $(@D)/opencode-ai/postinstall.mjs; do \
+		if [ -f $$each ]; then (cd $$(dirname $$each) && node ./$$(basename $$each)) >/dev/null; fi; \
 	done
 	@touch $@
 
