@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatvault.access.limiter import MICRO, Exceeded, Left, Limiter, Meter, Ticket, admit
+from chatvault.access.limiter import MICRO, Exceeded, Left, Limiter, Meter, Ticket, admit, left
 from chatvault.access.limits import Limited, Limits
 
 HOUR = 3600 * MICRO
@@ -96,10 +96,10 @@ def test_what_is_left_is_that_of_the_tightest() -> None:
     held = meters(
         limiter, token=Limits(requests_per_hour=10), project=Limits(requests_per_minute=4, tokens_per_day=8)
     )
-    ticket = through(admit(held, 3, 0))
-    assert ticket.standing("requests", MICRO) == Left(4, 3, 59.0)
-    assert ticket.standing("tokens", MICRO) == Left(8, 5, 86_399.0)
-    assert through(admit(meters(limiter, user=Limits(concurrent=1)), 0, 0)).standing("tokens", 0) is None
+    through(admit(held, 3, 0))
+    assert left(held, "requests", MICRO) == Left(4, 3, 59.0)
+    assert left(held, "tokens", MICRO) == Left(8, 5, 86_399.0)
+    assert left(meters(limiter, user=Limits(concurrent=1)), "tokens", 0) is None
 
 
 @given(st.integers(1, 9), st.integers(0, 40), st.integers(0, 80))

@@ -19,13 +19,18 @@ from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import (
     Access,
     Ack,
+    Balances,
     Beat,
+    Borrow,
     Configure,
     Forget,
+    GaveBack,
     Granted,
     Health,
     Hello,
+    Lent,
     Lookup,
+    PeriodOver,
     Revoke,
     ToControl,
     Welcome,
@@ -44,6 +49,12 @@ class Control:
         self.deaf = False
         self.access: dict[str, AccessToken] = {}
         self.lookups = 0
+        self.budgets: dict[str, int] = {}
+        """What is left to lend of each budget."""
+        self.heard: list[ToControl] = []
+        """What the worker said of budgets."""
+        self.lends = True
+        """False: what is asked for is not answered."""
         self.health: Health | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -133,6 +144,18 @@ class Control:
         match message:
             case Hello():
                 writer.write(frame(Welcome(PEPPER.hex(), self.snapshot, self.access)))
+            case Borrow():
+                self.heard.append(message)
+                left = self.budgets.get(message.budget, 0)
+                if self.lends:
+                    amount = message.need if message.need <= left else 0
+                    self.budgets[message.budget] = left - amount
+                    writer.write(frame(Lent(message.budget, message.start, amount, left)))
+            case GaveBack():
+                self.heard.append(message)
+                self.budgets[message.budget] = self.budgets.get(message.budget, 0) + message.amount
+            case Balances() | PeriodOver():
+                self.heard.append(message)
             case Lookup():
                 self.lookups += 1
                 if not self.deaf:

@@ -238,8 +238,12 @@ def test_a_lease_that_does_not_come_is_waited_for_no_longer_than_said(stage: Sta
     assert stage.told == []
     stage.spending.tick(5.1, 0)
     assert [type(error) for _, error in stage.told] == [Unavailable]
+    stage.heard()
+    stage.reserve(HARD)
+    assert stage.heard() == [Borrow("bud_1", 0, 100)], "the next one asks again"
+    stage.told.clear()
     stage.spending.lent(Lent("bud_1", 0, 100))
-    assert len(stage.told) == 1
+    assert [found is not None for found, _ in stage.told] == [True]
 
 
 def test_a_client_that_has_left_gets_nothing(stage: Stage) -> None:

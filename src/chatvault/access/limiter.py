@@ -135,29 +135,31 @@ class Ticket:
         for window, at in self._requests:
             window.adjust(at, -1)
 
-    def standing(self, unit: Unit, now: int) -> Left | None:
-        """Of the tightest window of this unit; None where there is none."""
-        found: Left | None = None
-        for meter in self._meters:
-            for gauge in meter.requests if unit == "requests" else meter.tokens:
-                used = gauge.window.expire(now)
-                left = max(gauge.most - used, 0)
-                if found is None or left * found.most < found.left * gauge.rule.most:
-                    found = Left(gauge.rule.most, left, gauge.window.empty_in(now) / MICRO)
-        return found
-
     def _leave(self) -> None:
         for meter in self._meters:
             meter.running -= 1
+
+
+def left(meters: tuple[Meter, ...], unit: Unit, now: int) -> Left | None:
+    """What the tightest window of this unit has left; None where there is none."""
+    found: Left | None = None
+    for meter in meters:
+        for gauge in meter.requests if unit == "requests" else meter.tokens:
+            rest = max(gauge.most - gauge.window.expire(now), 0)
+            if found is None or rest * found.most < found.left * gauge.rule.most:
+                found = Left(gauge.rule.most, rest, gauge.window.empty_in(now) / MICRO)
+    return found
 
 
 class Limiter:
     """The meters of a worker. `workers` is how many share the work. Times are microseconds of a clock that only goes
     forward."""
 
-    __slots__ = ("_addresses", "_meters", "_workers")
+    __slots__ = ("_addresses", "_meters", "_workers", "swept")
 
     def __init__(self, workers: int = 1) -> None:
+        self.swept = 0
+        """Counts sweeps: a meter that was got before the last one may have been forgotten since."""
         self._workers = workers
         self._meters: dict[tuple[Scope, str], Meter] = {}
         self._addresses: dict[str, Meter] = {}
@@ -194,6 +196,7 @@ class Limiter:
 
     def sweep(self, now: int) -> None:
         """Forget what counts nothing any more."""
+        self.swept += 1
         self._meters = {key: meter for key, meter in self._meters.items() if not meter.quiet(now)}
         self._addresses = {key: meter for key, meter in self._addresses.items() if not meter.quiet(now)}
 

@@ -88,12 +88,15 @@ class Reservation:
                 self._amounts[index] += amount
         return True
 
-    def settle(self, cost: int | None) -> tuple[Charge, ...]:
-        """Charge what the call cost; None: it is unknown, and what was reserved is kept. For the line that closes
-        it."""
+    def settle(self, cost: int | None, at_least: int = 0) -> tuple[Charge, ...]:
+        """Charge what the call cost; None: it is unknown, and what was reserved is kept, or what it cost `at_least` if
+        that is more. For the line that closes it."""
         entries = []
         for holding, amount in zip(self.holdings, self._amounts, strict=True):
-            charged = amount if cost is None or holding.budget.unit == "requests" else cost
+            if holding.budget.unit == "requests":
+                charged = amount
+            else:
+                charged = max(amount, at_least) if cost is None else cost
             holding.reserved -= amount
             holding.settled += charged
             entries.append(Charge(holding.budget.id, holding.period.start, charged, holding.held))

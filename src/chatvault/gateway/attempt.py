@@ -20,6 +20,7 @@ from chatvault.gateway.embedding_relay import EmbeddingRelay
 from chatvault.gateway.embedding_translation import EmbeddingTranslation
 from chatvault.gateway.raw_relay import RawRelay
 from chatvault.gateway.routes import Endpoint
+from chatvault.gateway.settlement import reserved_of
 from chatvault.gateway.stream_relay import StreamRelay
 from chatvault.gateway.translated_relay import TranslatedRelay
 from chatvault.gateway.translation import Translation
@@ -183,9 +184,12 @@ def _in_json(endpoint: Endpoint) -> bool:
 
 def _retry(call: "Call", fault: Fault) -> None:
     """Once more, over a fresh connection: the one that was kept died without a byte of an answer."""
-    call.retried = True
-    admitted = call.admitted
+    admitted, held = call.admitted, call.held_of
     assert admitted is not None
+    if held is not None and held.reservation is not None and not held.reservation.again():
+        call.attempt_failed(fault)  # nobody knows whether the first was billed, and a second has no budget
+        return
+    call.retried = True
     line = Attempted(
         at=now_us(),
         id=call.id,
@@ -195,6 +199,7 @@ def _retry(call: "Call", fault: Fault) -> None:
         price=admitted.price.version if admitted.price else None,
         reserved=admitted.reserved,
         after=fault.code,
+        budgets=reserved_of(call),
     )
     try:
         call.worker.journal.append(line)

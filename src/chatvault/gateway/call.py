@@ -12,6 +12,7 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Literal
 
+from chatvault.access.limiter import MICRO
 from chatvault.audit.lines import Private
 from chatvault.core.errors import ChatVaultError, ClientError, JournalError, Timeout
 from chatvault.core.ids import new_id
@@ -22,8 +23,10 @@ from chatvault.gateway import local
 from chatvault.gateway.admission import Admitted
 from chatvault.gateway.answers import error_answer, passed
 from chatvault.gateway.attempt import send
+from chatvault.gateway.door import Held
 from chatvault.gateway.faults import NOT_SENT, upstream_error
 from chatvault.gateway.heading import Heading
+from chatvault.gateway.rate_headers import OURS, rate_lines
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
 from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
@@ -57,6 +60,7 @@ class Call:
         "head",
         "heading",
         "held",
+        "held_of",
         "id",
         "length",
         "outcome",
@@ -98,6 +102,8 @@ class Call:
         self.attempts = self.status = self.bytes_out = 0
         self.held = 0
         """Bytes of its body on the worker's account."""
+        self.held_of: Held | None = None
+        """What it has taken of limits and budgets."""
         self.sent_at = self.first_at = 0.0
         self.retried = self.paused = self._keeps = False
 
@@ -200,6 +206,10 @@ class Call:
             dropped = self.admitted.translation.header()
             if dropped is not None:
                 lines.append(b"x-chatvault-dropped: %s\r\n" % dropped)
+        if self.held_of is not None and self.held_of.meters:
+            lines = [line for line in lines if not line.startswith(OURS)]
+            now = int(perf_counter() * MICRO)
+            lines += rate_lines(self.held_of.meters, self.speech.family, now, self.at)
         if self.heading.origin is not None:
             lines += local.cors_lines(self, self.heading.origin)
         return lines
@@ -303,7 +313,7 @@ class Call:
             return
         self.stage = "settled"
         self.worker.refusals.refused(self, error)
-        self._release()
+        self._let_go()
         status, lines, body = error_answer(error, self.speech)
         self.connection.answer(status, lines + self.lines(None), body)
 
@@ -312,7 +322,7 @@ class Call:
         self.worker.grants.leave(self)
         if self.stage not in ("opened", "committed"):
             self.stage = "settled"
-            self._release()
+            self._let_go()
             return
         self.outcome.state = "client_gone"
         self.outcome.code = "client_gone"
@@ -341,9 +351,19 @@ class Call:
         worker.calls.discard(self)
         if self.held:
             self._release()
-        worker.journal.append_reserved(closed_line(self, "client_gone" if self.outcome.muted else state))
+        line = closed_line(self, "client_gone" if self.outcome.muted else state)
+        worker.journal.append_reserved(line)
+        if self.held_of is not None and self.held_of.ticket is not None:
+            usage = line.usage
+            self.held_of.ticket.settle(None if usage is None else usage.input + usage.output)
         worker.served += 1
         self.exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
+
+    def _let_go(self) -> None:
+        """The call did not go out: it holds nothing any more."""
+        self._release()
+        if self.held_of is not None:
+            self.held_of.let_go(self)
 
     def _release(self) -> None:
         self.worker.held -= self.held

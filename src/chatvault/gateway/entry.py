@@ -1,6 +1,6 @@
 """The way in: from a request's head to a call that is opened, or answered here, or refused.
 
-    begin -> (grant) -> authorized -> (body) -> body_read -> open
+    begin -> (grant) -> authorized -> (body) -> body_read -> the door -> open
 
 Each step goes on at once where nothing has to be waited for.
 """
@@ -8,7 +8,7 @@ Each step goes on at once where nothing has to be waited for.
 from typing import TYPE_CHECKING
 
 from chatvault.core.errors import ChatVaultError, GatewayError
-from chatvault.gateway import hops, local
+from chatvault.gateway import door, hops, local
 from chatvault.gateway.admission import Estimated, admit_json, admit_upload
 from chatvault.gateway.intake import HeldBody
 from chatvault.gateway.standing import Standing
@@ -80,11 +80,11 @@ def body_read(call: "Call", body: Body, held: int) -> None:
     if isinstance(admitted, Estimated):
         local.answer_estimate(call, admitted.tokens)
         return
-    call.open(admitted)
+    door.enter(call, admitted)
 
 
 def upload_begins(call: "Call", model: str | None, span: tuple[int, int] | None, held: bytes) -> bytes:
     """The first part of an upload says where it goes; it comes back as it is to be sent."""
     admitted, rest = admit_upload(call, model, span, held)
-    call.open(admitted)
+    door.enter(call, admitted)
     return rest

@@ -17,11 +17,13 @@ from chatvault.feed.messages import (
     Access,
     Ack,
     Beat,
+    CallIn,
     Configure,
     Forget,
     Granted,
     Health,
     Hello,
+    Lent,
     Lookup,
     Revoke,
     ToWorker,
@@ -44,6 +46,10 @@ class Subscriber(Protocol):
     def access(self, tokens: dict[str, AccessToken]) -> None: ...
 
     def granted(self, answer: Granted) -> None: ...
+
+    def lent(self, message: Lent) -> None: ...
+
+    def call_in(self, message: CallIn) -> None: ...
 
     def forget(self, whose: Whose) -> None: ...
 
@@ -70,6 +76,13 @@ class FeedClient(asyncio.Protocol):
     @property
     def connected(self) -> bool:
         return self._transport is not None
+
+    def tell(self, message: msgspec.Struct) -> bool:
+        """Send a message. False: control is away."""
+        if self._transport is None:
+            return False
+        self._transport.write(frame(message))
+        return True
 
     def ask(self, key: bytes) -> bool:
         """Look a token up. False: control is away."""
@@ -157,6 +170,10 @@ class FeedClient(asyncio.Protocol):
             case Forget():
                 subscriber.forget(message.whose)
                 self._send(Ack(message.push))
+            case Lent():
+                subscriber.lent(message)
+            case CallIn():
+                subscriber.call_in(message)
             case Access():
                 subscriber.access(message.tokens)
             case Beat():

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatvault.access.limiter import Left, Ticket
+from chatvault.access.limiter import Left, Meter, left
 from chatvault.access.limits import Unit
 from chatvault.core.clock import iso
 
@@ -11,31 +11,31 @@ OURS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
 """A provider's own fields that begin so say what is left of the operator's account; they yield to the token's."""
 
 
-def rate_lines(ticket: Ticket, family: str, now: int, wall_us: int) -> list[bytes]:
+def rate_lines(meters: tuple[Meter, ...], family: str, now: int, wall_us: int) -> list[bytes]:
     """Of the tightest window of each unit. `now` is the limiter's clock, `wall_us` microseconds since the epoch."""
     lines: list[bytes] = []
     for unit in _UNITS:
-        left = ticket.standing(unit, now)
-        if left is not None:
-            lines.append(_anthropic(unit, left, wall_us) if family == "anthropic" else _openai(unit, left))
+        rest = left(meters, unit, now)
+        if rest is not None:
+            lines.append(_anthropic(unit, rest, wall_us) if family == "anthropic" else _openai(unit, rest))
     return lines
 
 
-def _openai(unit: Unit, left: Left) -> bytes:
+def _openai(unit: Unit, rest: Left) -> bytes:
     """https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time
     until all of it is free again, as in `6m0s`."""
     return (
-        f"x-ratelimit-limit-{unit}: {left.most}\r\nx-ratelimit-remaining-{unit}: {left.left}\r\n"
-        f"x-ratelimit-reset-{unit}: {duration(left.reset)}\r\n"
+        f"x-ratelimit-limit-{unit}: {rest.most}\r\nx-ratelimit-remaining-{unit}: {rest.left}\r\n"
+        f"x-ratelimit-reset-{unit}: {duration(rest.reset)}\r\n"
     ).encode()
 
 
-def _anthropic(unit: Unit, left: Left, wall_us: int) -> bytes:
+def _anthropic(unit: Unit, rest: Left, wall_us: int) -> bytes:
     """https://docs.anthropic.com/en/api/rate-limits#response-headers (seen 2026-11): `reset` is a moment, RFC 3339."""
-    at = iso(wall_us + int(left.reset * 1_000_000))[:19]
+    at = iso(wall_us + int(rest.reset * 1_000_000))[:19]
     prefix = f"anthropic-ratelimit-{unit}"
     return (
-        f"{prefix}-limit: {left.most}\r\n{prefix}-remaining: {left.left}\r\n{prefix}-reset: {at}Z\r\n"
+        f"{prefix}-limit: {rest.most}\r\n{prefix}-remaining: {rest.left}\r\n{prefix}-reset: {at}Z\r\n"
     ).encode()
 
 

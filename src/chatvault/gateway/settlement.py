@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from chatvault.access.purse import Reservation
 from chatvault.audit.lines import Closed, Opened, Private
 from chatvault.audit.redaction import redact, redact_bytes
+from chatvault.core.charge import Charge
 from chatvault.core.clock import now_us
 from chatvault.core.sizes import Sizes
 from chatvault.core.states import CostSource, State, UsageSource
 from chatvault.core.usage import Usage
 from chatvault.counting.measure import Kept
-from chatvault.gateway.unsaid import unsaid_usage
+from chatvault.gateway.unsaid import BROKEN, unsaid_usage
 from chatvault.pricing.price import cost
 from chatvault.wire.openai.reply import Facts
 from chatvault.wire.tap import Seen
@@ -80,6 +82,7 @@ def opened_line(call: "Call", admitted: "Admitted") -> Opened:
         stream=admitted.stream,
         input_bytes=admitted.input_bytes,
         reserved=admitted.reserved,
+        budgets=reserved_of(call),
         trace=call.trace,
         client=call.worker.client_of(call.connection),
         private=_request_private(call, admitted),
@@ -97,7 +100,10 @@ def closed_line(call: "Call", state: State) -> Closed:
     usage, source, sizes = facts.usage, _PROVIDER, None
     if usage is None:
         usage, source, sizes = _unsaid(call, state)
+    elif state in BROKEN and outcome.tap is not None and not outcome.tap.ended:
+        usage, source, sizes = _so_far(call, state, usage)
     amount, origin = _cost(call, admitted, source, usage, facts)
+    held = call.held_of
     return Closed(
         at=now_us(),
         id=call.id,
@@ -120,6 +126,9 @@ def closed_line(call: "Call", state: State) -> Closed:
         cost=amount,
         cost_source=origin,
         bound=_bound(admitted.reserved, call.attempts) if amount is None else None,
+        budgets=()
+        if held is None or held.reservation is None
+        else _charged(call, held.reservation, amount, origin),
         price=price.version if price is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
         ttft_us=int((first - call.began) * 1e6) if first else None,
@@ -132,6 +141,34 @@ def closed_line(call: "Call", state: State) -> Closed:
         client=call.worker.client_of(call.connection),
         private=_private(call, admitted, outcome),
     )
+
+
+def reserved_of(call: "Call") -> tuple[Charge, ...]:
+    """What the call has reserved of budgets."""
+    held = call.held_of
+    return () if held is None or held.reservation is None else held.reservation.reserved()
+
+
+def _charged(
+    call: "Call", reservation: Reservation, amount: int | None, origin: CostSource
+) -> tuple[Charge, ...]:
+    """What each budget is charged: the cost where it is known, and where it is not, or only estimated, all that was
+    reserved."""
+    admitted = call.admitted
+    if amount is None or origin == "estimated":
+        return reservation.settle(None, amount or 0)
+    if admitted is not None:
+        call.worker.usual.add(admitted.provider, admitted.target, amount)
+    return reservation.settle(amount)
+
+
+def _so_far(call: "Call", state: State, told: Usage) -> tuple[Usage, UsageSource, Sizes | None]:
+    """The usage of a stream that broke after its provider had told some of it (Anthropic tells the input first, and the
+    output at the end): what was told, and for the output what came, if that is more."""
+    found = unsaid_usage(call, state)
+    if found is None or found[0].output <= told.output:
+        return told, "estimated", None
+    return msgspec.structs.replace(told, output=found[0].output), "estimated", found[1]
 
 
 def _bound(reserved: int | None, attempts: int) -> int | None:

@@ -155,6 +155,10 @@ class Spending:
             self._send(Balances(changed))
         late = {waiter for waiting in self._waiting.values() for waiter in waiting if now > waiter.until}
         for waiter in late:
+            for claim in waiter.claims:
+                asked = self._purse.get((claim.budget.id, claim.period.start))
+                if asked is not None:
+                    asked.asked = 0  # control does not answer: the next call asks again
             self.leave(waiter)
             waiter.told(None, _no_control())
         self._waiting = {key: waiting for key, waiting in self._waiting.items() if waiting}

@@ -3,6 +3,7 @@
 from typing import Final
 
 from chatvault.access.grant import Grant
+from chatvault.access.limiter import Limiter, Meter
 from chatvault.config.snapshot import Snapshot
 from chatvault.core.errors import AuthenticationError, PermissionDenied
 from chatvault.gateway.plan import Plan
@@ -15,13 +16,22 @@ _MOST: Final = 64
 class Standing:
     """Forgotten with its grant; its plans with the configuration that they were made under."""
 
-    __slots__ = ("_endpoints", "_plans", "_snapshot", "grant")
+    __slots__ = ("_endpoints", "_meters", "_plans", "_snapshot", "_swept", "grant")
 
     def __init__(self, grant: Grant) -> None:
         self.grant = grant
         self._endpoints: set[Endpoint] = set()
         self._plans: dict[tuple[Endpoint, str | None], Plan] = {}
         self._snapshot: Snapshot | None = None
+        self._meters: tuple[Meter, ...] = ()
+        self._swept = -1
+
+    def meters(self, limiter: Limiter) -> tuple[Meter, ...]:
+        """What counts its calls. Got anew after each sweep, so that all who share a limit share its meter."""
+        if self._swept != limiter.swept:
+            self._swept = limiter.swept
+            self._meters = tuple(map(limiter.meter, self.grant.limits))
+        return self._meters
 
     def check(self, endpoint: Endpoint, now_us: int) -> None:
         """Raises AuthenticationError for an expired token, PermissionDenied for an endpoint it was not granted."""

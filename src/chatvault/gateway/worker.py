@@ -9,27 +9,34 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 import msgspec
 
 from chatvault import __version__
 from chatvault.access.grant import Whose
+from chatvault.access.limiter import MICRO, Limiter
+from chatvault.access.limits import Limited, Limits
+from chatvault.access.usual import Usual
 from chatvault.audit.lines import Priced, Private
 from chatvault.audit.redaction import redact
 from chatvault.audit.writer import ChainWriter
 from chatvault.config.networks import Networks, parse_networks
+from chatvault.config.schema import RateConfig
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
-from chatvault.feed.messages import Granted, Health, Hello
+from chatvault.feed.messages import CallIn, Granted, Health, Hello, Lent
 from chatvault.gateway.call import Call
 from chatvault.gateway.connection import ClientConnection
 from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
 from chatvault.gateway.refusals import Refusals
+from chatvault.gateway.spending import Spending
 from chatvault.gateway.upstreams import Contexts, Upstream
 from chatvault.pricing.book import PriceBook
 from chatvault.pricing.price import Price
@@ -38,6 +45,9 @@ from chatvault.routing.targets import Directory
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
+_SWEEP: Final = 60.0
+"""Seconds between two looks for limits that count nothing any more."""
+_MOST_MODELS: Final = 1000
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +77,11 @@ class Worker:
         self.refusals = Refusals(self)
         self.grants = Grants(self._look_up, granted, self.now)
         self.feed = FeedClient(options.feed, _hello(options, self.journal.chain), self, self._health)
+        self.spending = Spending(self.feed.tell, self.now)
+        self.limiter = Limiter()
+        self.address_limits: Limits | None = None
+        self.usual = Usual()
+        self._model_limits: dict[str, Limited | None] = {}
         self.book = PriceBook()
         self.directory = Directory({}, {}, (), None)
         self.tokens: dict[str, AccessToken] = {}
@@ -85,12 +100,14 @@ class Worker:
         self._old_pools: list[Upstream] = []
         self._priced: set[str] = set()
         self._even = False
+        self._sweep_at = 0.0
 
     # --- what the feed tells
 
     def welcome(self, pepper: bytes, snapshot: Snapshot) -> None:
         self.configure(snapshot)
         self.grants.begin(pepper)
+        self.spending.begin()
         self.ready.set()
 
     def configure(self, snapshot: Snapshot) -> None:
@@ -109,6 +126,9 @@ class Worker:
             models, snapshot.known, snapshot.providers, snapshot.default_provider, prefixed=simulated
         )
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
+        self.limiter.resize(snapshot.server.workers)
+        self.address_limits = _limits(snapshot.limits.address)
+        self._model_limits = {}
         self.snapshot = snapshot
 
     def access(self, tokens: dict[str, AccessToken]) -> None:
@@ -118,6 +138,12 @@ class Worker:
 
     def granted(self, answer: Granted) -> None:
         self.grants.granted(answer)
+
+    def lent(self, message: Lent) -> None:
+        self.spending.lent(message)
+
+    def call_in(self, message: CallIn) -> None:
+        self.spending.call_in(message)
 
     def forget(self, whose: Whose) -> None:
         self.grants.forget(whose)
@@ -139,6 +165,19 @@ class Worker:
         return self.feed.ask(key)
 
     # --- what calls ask
+
+    def model_limits(self, model: str) -> Limited | None:
+        """The limits of a model by itself, as configured; None where there are none."""
+        known = self._model_limits
+        if model not in known:
+            if len(known) >= _MOST_MODELS:
+                known.clear()
+            found = next(
+                (rate for name, rate in self.snapshot.limits.models.items() if fnmatchcase(model, name)), None
+            )
+            limits = _limits(found) if found is not None else None
+            known[model] = None if limits is None else Limited("model", model, limits)
+        return known[model]
 
     def upstream(self, name: str, family: str = "openai") -> Upstream:
         """The provider as it is asked in a family of dialects. Raises OperatorError where its configuration cannot be
@@ -207,10 +246,14 @@ class Worker:
         for upstream in (*self._upstreams.values(), *self._old_pools):
             upstream.pool.tick()
         self.grants.tick(now)
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP
+            self.limiter.sweep(int(perf_counter() * MICRO))
         self._even = not self._even
         if self._even:
             self.journal.tick()
             self.refusals.tick()
+            self.spending.tick(now, now_us())
             self._old_pools = [upstream for upstream in self._old_pools if not upstream.pool.retire()]
 
     async def drain(self, seconds: Callable[[], float]) -> None:
@@ -262,6 +305,12 @@ class Worker:
             journal_fault=journal.fault,
             rss=_rss(),
         )
+
+
+def _limits(settings: RateConfig) -> Limits | None:
+    """None where nothing is limited."""
+    limits = Limits(**msgspec.structs.asdict(settings))
+    return limits if limits.rules() or limits.concurrent is not None else None
 
 
 def _hello(options: WorkerOptions, chain: str) -> Hello:

@@ -1,0 +1,130 @@
+"""The door: what every call that may go to a provider passes, whatever its path.
+
+First the limits, which decide at once; then the budgets, for which a call may have to wait until control has lent more.
+What was taken is held by the call, and given back or settled when it ends.
+"""
+
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit
+from chatvault.access.purse import Reservation
+from chatvault.core.errors import ChatVaultError, RateLimited
+from chatvault.gateway.spending import Waiter
+
+if TYPE_CHECKING:
+    from chatvault.gateway.admission import Admitted
+    from chatvault.gateway.call import Call
+
+_USUAL_OUTPUT: Final = 512
+"""Tokens that an answer is thought to have, until it has."""
+
+
+class Held:
+    """What a call has taken of limits and budgets, while it is under way."""
+
+    __slots__ = ("meters", "reservation", "ticket", "waiter")
+
+    def __init__(self, ticket: Ticket | None, meters: tuple[Meter, ...]) -> None:
+        self.meters = meters
+        self.ticket = ticket
+        self.reservation: Reservation | None = None
+        self.waiter: Waiter | None = None
+
+    def let_go(self, call: "Call") -> None:
+        """The call does not go: nothing of it counts."""
+        if self.waiter is not None:
+            call.worker.spending.leave(self.waiter)
+        if self.ticket is not None:
+            self.ticket.cancel()
+        if self.reservation is not None:
+            self.reservation.cancel()
+        self.waiter = self.ticket = self.reservation = None
+
+
+def enter(call: "Call", admitted: "Admitted") -> None:
+    """Let the call through, have it wait, or raise RateLimited, Unavailable."""
+    worker, standing = call.worker, call.standing
+    assert standing is not None
+    meters = standing.meters(worker.limiter)
+    if worker.address_limits is not None:
+        meters = (*meters, worker.limiter.address(call.connection.address, worker.address_limits))
+    if worker.snapshot.limits.models and admitted.model is not None:
+        limited = worker.model_limits(admitted.model)
+        if limited is not None:
+            meters = (*meters, worker.limiter.meter(limited))
+    budgets = standing.grant.budgets
+    if not meters and not budgets:
+        call.open(admitted)
+        return
+    ticket = None
+    if meters:
+        tokens = -(-admitted.input_bytes // 4) + _USUAL_OUTPUT
+        found = admit(meters, tokens, int(call.began * MICRO))
+        if isinstance(found, Exceeded):
+            call.held_of = Held(None, meters)
+            raise limit_reached(found)
+        ticket = found
+    held = call.held_of = Held(ticket, meters)
+    if not budgets:
+        call.open(admitted)
+        return
+    usual = worker.usual.of(admitted.provider, admitted.target)
+    claims = worker.spending.claims(budgets, admitted.model, admitted.reserved, usual, call.at)
+    reserved = worker.spending.reserve(claims, partial(_told, call, admitted))
+    if isinstance(reserved, Reservation):
+        held.reservation = reserved
+        call.open(admitted)
+    else:
+        held.waiter = reserved
+
+
+def _told(
+    call: "Call", admitted: "Admitted", reservation: Reservation | None, error: ChatVaultError | None
+) -> None:
+    """The leases that the call has waited for are there, or will not come."""
+    held = call.held_of
+    if call.stage != "begun" or held is None or call.connection.call is not call:
+        if reservation is not None:
+            reservation.cancel()
+        return
+    held.waiter, held.reservation = None, reservation
+    with call.connection.border():
+        if error is not None:
+            raise error
+        call.open(admitted)
+
+
+_WHOSE: Final = {
+    "token": "the token {}",
+    "user": "the user {}",
+    "project": "the project {}",
+    "model": "the model {}",
+    "address": "this address",
+}
+
+
+def limit_reached(found: Exceeded) -> RateLimited:
+    """Which limit, whose, its state, and when it frees."""
+    whose = _WHOSE[found.scope].format(found.subject)
+    if found.limit == "concurrent":
+        return RateLimited(
+            f"{found.used} calls of {whose} are under way, and its limit is {found.most} at a time. Try again when one "
+            "has ended.",
+            code="too_many_calls",
+            retry_after=1,
+        )
+    unit, _, span = found.limit.partition("_per_")
+    if found.retry_after is None:
+        return RateLimited(
+            f"This call alone is above the limit of {found.most} {unit} a {span} of {whose}. Ask for less, or for a "
+            "higher limit.",
+            code="rate_limited",
+        )
+    return RateLimited(
+        f"The limit of {found.most} {unit} a {span} of {whose} is reached ({found.used} within the last {span}). Try "
+        f"again in {ceil(found.retry_after)} s.",
+        code="rate_limited",
+        retry_after=max(ceil(found.retry_after), 1),
+    )
