@@ -98,3 +98,33 @@ def test_account_wide_endpoints_must_be_named_by_parent_and_child() -> None:
     assert not Grant(token="t", project="p", endpoints=named, within=(Bounds(),)).allows_endpoint(
         "account.files"
     )
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        (None, "203.0.113.9", True),
+        (None, "unix", True),
+        (("10.0.0.0/8", "::1"), "10.255.0.1", True),
+        (("10.0.0.0/8", "::1"), "::1", True),
+        (("10.0.0.0/8", "::1"), "0:0:0:0:0:0:0:1", True),
+        (("10.0.0.0/8", "::1"), "11.0.0.1", False),
+        (("10.0.0.0/8",), "::ffff:10.1.2.3", True),
+        (("10.0.0.0/8",), "::ffff:11.1.2.3", False),
+        (("10.0.0.0/8",), "::zz.1", False),
+        (("10.0.0.0/8",), "unix", False),
+        (("10.0.0.0/8",), "", False),
+        ((), "10.0.0.1", False),
+    ],
+)
+def test_addresses(networks: tuple[str, ...] | None, address: str, allowed: bool) -> None:
+    assert Grant(token="t", project="p", networks=networks).allows_address(address) is allowed
+
+
+def test_addresses_are_held_to_the_networks_of_those_above() -> None:
+    above = (Bounds(networks=("10.0.0.0/8",)), Bounds(models=("m",)))
+    below = Grant(token="t", project="p", networks=("10.1.0.0/16", "127.0.0.1"), within=above)
+    assert below.allows_address("10.1.2.3")
+    assert not below.allows_address("10.2.2.3")
+    assert not below.allows_address("127.0.0.1")
+    assert Grant(token="t", project="p", within=above).allows_address("10.2.2.3")

@@ -19,6 +19,8 @@ from chatvault.feed.frames import Frames, frame
 from chatvault.feed.messages import (
     Access,
     Ack,
+    Answer,
+    Ask,
     Balances,
     Beat,
     Borrow,
@@ -49,6 +51,9 @@ class Control:
         self.deaf = False
         self.access: dict[str, AccessToken] = {}
         self.lookups = 0
+        self.asks: list[Ask] = []
+        self.answers: dict[str, tuple[int, str]] = {}
+        """By what is asked; what is not here is not answered."""
         self.budgets: dict[str, int] = {}
         """What is left to lend of each budget."""
         self.heard: list[ToControl] = []
@@ -165,6 +170,10 @@ class Control:
                 self._pushes[message.push].set()
             case Health():
                 self.health = message
+            case Ask():
+                self.asks.append(message)
+                if message.what in self.answers:
+                    writer.write(frame(Answer(message.number, *self.answers[message.what])))
 
 
 @asynccontextmanager

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from chatvault.access.budget import Budget
 from chatvault.access.grant import Whose
 from chatvault.access.limits import Limits
-from chatvault.access.store import TokenFilter, TokenStore
+from chatvault.access.store import Ask, KeptBudget, TokenFilter, TokenStore
 from chatvault.access.token import Token
 from chatvault.vault.faults import VaultError
 from chatvault.vault.store import Vault, open_vault
@@ -226,7 +227,55 @@ async def test_what_expired_long_ago_is_removed(vault: Vault) -> None:
         await vault.add(token(number, expires_at=100 * number if number else None), digest(number))
     await vault.rotate("tok_0001", digest(11), 90)
     await vault.rotate("tok_0003", digest(13), 150)
-    assert await vault.drop_expired(120, 10) == ["tok_0001"]
-    assert await vault.drop_expired(250, 10) == ["tok_0002"]
-    assert [each.id for each in await vault.page(9)] == ["tok_0003", "tok_0000"]
+    assert await vault.expired(120, 10) == ["tok_0001"]
+    assert await vault.expired(350, 2) == ["tok_0001", "tok_0002"]
+    await vault.drop_expired(["tok_0001", "tok_0003"], 120)
+    assert [each.id for each in await vault.page(9)] == ["tok_0003", "tok_0002", "tok_0000"]
+    assert set(await vault.holders([digest(1), digest(11), digest(3), digest(13)])) == {digest(3), digest(13)}
+    await vault.drop_expired((), 151)
     assert set(await vault.holders([digest(3), digest(13)])) == {digest(13)}
+
+
+async def test_what_paid_for_a_removed_token_ends_with_it(vault: Vault) -> None:
+    await vault.add(token(1, expires_at=100, max_requests=5), digest(1))
+    await vault.add(token(2, max_requests=5), digest(2))
+    for number in (1, 2):
+        budget = Budget(id=f"bud_{number}", scope="token", subject=f"tok_000{number}", amount=7)
+        await vault.budgets.add(KeptBudget(budget=budget, project="default", created_at=1))
+    counted = [f"tok_000{number}/requests" for number in (1, 2)]
+    assert await vault.budgets.lend([Ask((each, 0), "c", 1) for each in counted], 1) == [1, 1]
+    await vault.drop_expired(["tok_0001", "tok_0002"], 200)
+    ended = [kept.ended_at is not None for kept in await vault.budgets.page(9)]
+    assert ended == [True, False]
+    assert [spent.key for spent in await vault.budgets.spent(counted)] == [(counted[1], 0)]
+
+
+async def test_a_token_without_its_parent_holds_no_more(vault: Vault) -> None:
+    """What bound it is not known any more: a parent's end may have been moved before its own."""
+    await vault.add(token(1, expires_at=100), digest(1))
+    await vault.add(token(2, parent="tok_0001", expires_at=300), digest(2))
+    await vault.add(token(3, parent="tok_0002", expires_at=300), digest(3))
+    assert not any(holder.revoked for holder in (await vault.holders([digest(2), digest(3)])).values())
+    await vault.drop_expired(["tok_0001"], 200)
+    holders = await vault.holders([digest(2), digest(3)])
+    assert [holder.revoked for holder in holders.values()] == [True, True]
+    by_id = await vault.holder("tok_0003")
+    assert by_id is not None
+    assert by_id.revoked
+
+
+async def test_a_holder_is_found_by_its_id_and_so_is_what_it_minted(vault: Vault) -> None:
+    await vault.add(token(1), digest(1))
+    await vault.add(token(2, parent="tok_0001", expires_at=100), digest(2))
+    await vault.add(token(3, parent="tok_0002", expires_at=90), digest(3))
+    await vault.add(token(4, parent="tok_0001", revoked_at=5), digest(4))
+    await vault.add(token(5, parent="tok_0004", expires_at=90), digest(5))
+    holder = await vault.holder("tok_0003")
+    assert holder == (await vault.holders([digest(3)]))[digest(3)]
+    assert await vault.holder("tok_0009") is None
+    ids, newest = await vault.below("tok_0001")
+    assert (sorted(ids), newest) == (["tok_0002", "tok_0003", "tok_0004", "tok_0005"], token(5).created_at)
+    assert await vault.below("tok_0003") == ([], 0)
+    assert await vault.live_below("tok_0001", 80, 9) == 2
+    assert await vault.live_below("tok_0001", 80, 1) == 1
+    assert await vault.live_below("tok_0001", 95, 9) == 1

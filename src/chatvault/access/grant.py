@@ -1,11 +1,13 @@
 """A grant: what a token may do, resolved."""
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 
 from chatvault.access.budget import Budget
 from chatvault.access.limits import Limited
+from chatvault.config.networks import parse_networks, within
 
 ACCOUNT = "account"
 """The endpoint class of objects that belong to the provider's whole account; no token reaches it unless it is
@@ -53,9 +55,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     """The tokens it was minted by, the nearest first, and what they are held to: `within`."""
     within: tuple[Bounds, ...] = ()
     idle: int | None = None
-    """Microseconds without a call after which it has expired."""
-    used_at: int | None = None
-    """Its last call, as far as control knows."""
+    """Microseconds without a call after which it, or one that it was minted by, may have expired: control knows."""
     limits: tuple[Limited, ...] = ()
     """All that count its calls: its own, its parents', its user's, its project's."""
     budgets: tuple[Budget, ...] = ()
@@ -83,6 +83,21 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
         return _reaches(endpoint, self.endpoints) and all(
             _reaches(endpoint, outer.endpoints) for outer in self.within
         )
+
+    def allows_address(self, address: str) -> bool:
+        """Whether its clients may be there; what is no address is in no network."""
+        if self.networks is not None and not _inside(address, self.networks):
+            return False
+        return not self.within or all(
+            outer.networks is None or _inside(address, outer.networks) for outer in self.within
+        )
+
+
+_parsed = lru_cache(4096)(parse_networks)
+
+
+def _inside(address: str, networks: tuple[str, ...]) -> bool:
+    return within(address, _parsed(networks))
 
 
 def _matches(name: str, patterns: tuple[str, ...] | None) -> bool:

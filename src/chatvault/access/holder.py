@@ -56,7 +56,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
             networks=token.networks,
             parents=tuple(each.id for each in self.parents),
             within=tuple(Bounds(each.models, each.endpoints, each.networks) for each in self.parents),
-            idle=token.idle,
+            idle=min((each.idle for each in line if each.idle is not None), default=None),
             limits=self._limits(line),
             budgets=(*self.budgets, *counted),
         )

@@ -58,6 +58,14 @@ class TokenStore(GrantSource, Protocol):
 
     async def get(self, token_id: str) -> Token | None: ...
 
+    async def holder(self, token_id: str) -> Holder | None:
+        """A client token by its id, revoked and expired ones included."""
+        ...
+
+    async def live_below(self, token_id: str, at_us: int, most: int) -> int:
+        """How many tokens this one has minted, itself or through others, that hold at this time; `most` at most."""
+        ...
+
     async def page(
         self, limit: int, after: Place | None = None, which: TokenFilter = ALL_TOKENS
     ) -> list[Token]:
@@ -80,8 +88,13 @@ class TokenStore(GrantSource, Protocol):
         """Ids of those that it was this call that revoked."""
         ...
 
-    async def drop_expired(self, before_us: int, limit: int) -> list[str]:
-        """Remove tokens that expired before then, and former secrets whose grace is over; the ids of those removed."""
+    async def expired(self, before_us: int, limit: int) -> list[str]:
+        """Ids of tokens that expired before then, the longest expired first."""
+        ...
+
+    async def drop_expired(self, token_ids: Sequence[str], before_us: int) -> None:
+        """Remove those of these tokens that expired before then, and end their budgets; remove all former secrets whose
+        grace was over by then."""
         ...
 
     async def count(self) -> int:

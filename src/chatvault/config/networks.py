@@ -1,7 +1,7 @@
 """Networks that a setting names, and the address a client has behind proxies that are believed."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -26,6 +26,18 @@ def client_address(peer: str, forwarded: bytes | None, trusted: Networks) -> str
         except ValueError:
             return address
     return address
+
+
+def within(address: str, networks: Networks) -> bool:
+    """Whether an address is of one of them; an IPv4 address that was mapped into IPv6 is the one it was. What is no
+    address is of none."""
+    if "." in address and address.startswith("::"):
+        try:
+            mapped = IPv6Address(address).ipv4_mapped
+        except ValueError:
+            return False
+        address = address if mapped is None else str(mapped)
+    return _within(address, networks)
 
 
 def _within(address: str, networks: Networks) -> bool:

@@ -92,6 +92,11 @@ class LimitsConfig(Setting, frozen=True, kw_only=True):
     """Of each model by itself, by patterns over public names; the first that fits."""
 
 
+class TokensConfig(Setting, frozen=True, kw_only=True):
+    keep_expired: Seconds = 30 * 86_400.0
+    """How long a token is kept after it has expired; its calls stay on record."""
+
+
 class Timeouts(Setting, frozen=True, kw_only=True):
     connect: Seconds = 5.0
     first_byte: Seconds = 600.0
@@ -181,6 +186,7 @@ class Config(Setting, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     audit: AuditConfig = AuditConfig()
     limits: LimitsConfig = LimitsConfig()
+    tokens: TokensConfig = TokensConfig()
     providers: dict[str, ProviderConfig] = {}
     models: dict[str, ModelConfig] = {}
     default_provider: str | None = None

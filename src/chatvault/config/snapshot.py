@@ -5,7 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from chatvault.config.schema import AuditConfig, LimitsConfig, ModelConfig, ServerConfig, Timeouts
+from chatvault.config.schema import (
+    AuditConfig,
+    LimitsConfig,
+    ModelConfig,
+    ServerConfig,
+    Timeouts,
+    TokensConfig,
+)
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -116,6 +123,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     audit: AuditConfig = AuditConfig()
     limits: LimitsConfig = LimitsConfig()
+    tokens: TokensConfig = TokensConfig()
     providers: dict[str, ProviderSnapshot] = {}
     models: dict[str, ModelConfig] = {}
     """By public name. `provider/model` is always routable beside them."""

@@ -10,6 +10,7 @@ from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
 from chatvault.control.budgets import Budgets, budgets_router
+from chatvault.control.cleanup import Cleanup
 from chatvault.control.counter import Counter
 from chatvault.control.edge import Edge
 from chatvault.control.feed_server import FeedServer
@@ -17,6 +18,7 @@ from chatvault.control.first_start import FirstStart
 from chatvault.control.health import Health, Parts, health_router
 from chatvault.control.http_server import HttpServer
 from chatvault.control.lender import Lender
+from chatvault.control.minting import Minting
 from chatvault.control.options import ControlOptions
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
@@ -35,6 +37,7 @@ class Plane(msgspec.Struct, frozen=True):
     reload: Reload
     counter: Counter
     access: AccessTokens
+    cleanup: Cleanup
 
 
 def build(
@@ -45,6 +48,7 @@ def build(
     server = options.snapshot.server
     gate = Gate(vault, pepper, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
+    Minting(vault, tokens).listen(feed.questions)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
     reload = Reload(options.resolve, feed, keeper, access)
     budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, keeper)
@@ -76,6 +80,7 @@ def build(
         reload=reload,
         counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
+        cleanup=Cleanup(vault, keeper, lambda: feed.snapshot.tokens.keep_expired),
     )
 
 

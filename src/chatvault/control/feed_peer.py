@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import msgspec
 
 from chatvault.feed.frames import Frames
-from chatvault.feed.messages import Ack, Health, Hello, Lending, Lookup, ToControl
+from chatvault.feed.messages import MOST_QUESTIONS, Ack, Ask, Health, Hello, Lending, Lookup, ToControl
 
 MAX_UNREAD = 8 << 20
 """Bytes a worker may leave unread; then it is dropped, and syncs anew when it returns."""
@@ -28,6 +28,10 @@ class Hub(Protocol):
 
     def acknowledged(self, peer: "Peer", push: int) -> None: ...
 
+    def healthy(self, health: Health) -> None: ...
+
+    def questioned(self, peer: "Peer", ask: Ask) -> None: ...
+
     def lending(self, peer: "Peer", message: Lending) -> None: ...
 
     def lost(self, peer: "Peer") -> None: ...
@@ -41,6 +45,7 @@ class Peer(asyncio.Protocol):
         self._frames: Frames[ToControl] = Frames(msgspec.json.Decoder(ToControl))
         self._transport: asyncio.Transport | None = None
         self._asked = 0
+        self._questions = 0
         self._clock = asyncio.get_running_loop().time
         self.heard_at = self._clock()
         self.hello: Hello | None = None
@@ -80,6 +85,10 @@ class Peer(asyncio.Protocol):
         if self._asked == MAX_ASKED - 1 and self._transport is not None:
             self._transport.resume_reading()
 
+    def told(self) -> None:
+        """A question of this peer is answered."""
+        self._questions -= 1
+
     @property
     def chain(self) -> str:
         """The chain that the worker writes, which is its life; empty before it has said so."""
@@ -105,5 +114,11 @@ class Peer(asyncio.Protocol):
             self._hub.acknowledged(self, message.push)
         elif isinstance(message, Health):
             self.health = message
+            self._hub.healthy(message)
+        elif isinstance(message, Ask):
+            if self._questions >= MOST_QUESTIONS:
+                raise ValueError("a worker asks more questions at a time than it may")
+            self._questions += 1
+            self._hub.questioned(self, message)
         else:
             self._hub.lending(self, message)

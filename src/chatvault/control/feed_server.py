@@ -23,8 +23,10 @@ from chatvault.access.grant import Whose
 from chatvault.access.store import GrantSource
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.control.feed_peer import Peer
+from chatvault.control.idleness import Idleness
 from chatvault.control.lender import Lender
 from chatvault.control.lookups import Lookups
+from chatvault.control.questions import Questions
 from chatvault.control.sockets import listen_privately
 from chatvault.core.clock import now_us
 from chatvault.core.errors import OperatorError
@@ -33,6 +35,7 @@ from chatvault.feed.messages import (
     HEARTBEAT,
     SILENCE,
     Access,
+    Ask,
     Beat,
     Configure,
     Forget,
@@ -109,7 +112,10 @@ class FeedServer:
         self._pace = pace
         self._gone = gone
         self._group = group
-        self._lookups = Lookups(source, retry=pace.heartbeat / 4)
+        self.idleness = Idleness(int(2 * pace.heartbeat * 1e6))
+        self._lookups = Lookups(source, self.idleness, retry=pace.heartbeat / 4)
+        self.questions = Questions()
+        """Who answers what clients ask on the data port."""
         self._strangers: set[Peer] = set()
         self._peers: dict[int, Peer] = {}
         self._pids: dict[int, int] = {}
@@ -193,6 +199,12 @@ class FeedServer:
         if waiting is not None and peer.hello is not None:
             waiting.settle(peer.hello.worker)
 
+    def questioned(self, peer: Peer, ask: Ask) -> None:
+        self._group.create_task(self._answer(peer, ask))
+
+    def healthy(self, health: Health) -> None:
+        self.idleness.used(health.used)
+
     def lending(self, peer: Peer, message: Lending) -> None:
         self._lender.told(peer, message)
 
@@ -238,6 +250,10 @@ class FeedServer:
     def drop_all(self) -> None:
         for peer in [*self._strangers, *self._peers.values()]:
             peer.abort()
+
+    async def _answer(self, peer: Peer, ask: Ask) -> None:
+        peer.send(frame(await self.questions.answer(ask)))
+        peer.told()
 
     async def _push(self, message: msgspec.Struct, concerned: set[int], *, again: bool) -> list[int]:
         number = self._last_push

@@ -1,10 +1,11 @@
 """What several requests are made of: identifiers, names, patterns, limits. Each form refuses what it does not know."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chatvault.access.limits import Limits
+from chatvault.core.errors import ClientError
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -21,6 +22,22 @@ class Form(BaseModel):
     def named(self) -> set[str]:
         """The fields that the client sent; what it sent as null is meant to be taken away."""
         return self.model_fields_set
+
+
+Some = TypeVar("Some", bound=Form)
+
+
+def filled(form: type[Some], text: str) -> Some:
+    """A form, from JSON that did not come over this port. Raises ClientError that names the first field at fault."""
+    try:
+        return form.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise ClientError("The body is not JSON.", code="invalid_json") from None
+        param = ".".join(map(str, first["loc"])) or None
+        what = f"{param}: {first['msg']}" if param else first["msg"]
+        raise ClientError(f"The request is not valid: {what}.", code="invalid_request", param=param) from None
 
 
 class LimitsForm(Form):

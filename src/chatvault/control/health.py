@@ -91,6 +91,7 @@ class Health:
                 found.append({"worker": number, "connected": False})
                 continue
             health = {} if one.health is None else msgspec.structs.asdict(one.health)
+            health.pop("used", None)
             if health.get("journal_fault"):
                 problems.append(f"Worker {number}: {health['journal_fault']}")
             seen = {"worker": number, "connected": True, "pid": one.pid, "chain": one.chain}

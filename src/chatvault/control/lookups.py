@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import Final, Protocol
 
 from chatvault.access.holder import Holder
 from chatvault.access.store import GrantSource
+from chatvault.control.idleness import Idleness, Verdict
 from chatvault.core.errors import OperatorError
 from chatvault.feed.frames import frame
 from chatvault.feed.messages import Granted
@@ -13,6 +14,7 @@ from chatvault.feed.messages import Granted
 BATCH = 256
 """Digests of one read."""
 
+_NOBODY: Final[tuple[None, Verdict]] = (None, "used")
 _log = logging.getLogger(__name__)
 
 
@@ -35,8 +37,9 @@ class Lookups:
     While the store cannot be asked, nothing is answered: the worker says 503 by itself, never 401.
     """
 
-    def __init__(self, source: GrantSource, retry: float = 0.5) -> None:
+    def __init__(self, source: GrantSource, idleness: Idleness, retry: float = 0.5) -> None:
         self._source = source
+        self._idleness = idleness
         self._retry = retry
         self._moved = 0
         self._waiting: dict[bytes, list[Asker]] = {}
@@ -56,18 +59,21 @@ class Lookups:
             batch = list(self._waiting)[:BATCH]
             found = await self._read(batch)
             for digest in batch:
-                answer = frame(_granted(digest, found.get(digest)))
+                answer = frame(_granted(digest, *found.get(digest, _NOBODY)))
                 for asker in self._waiting.pop(digest):
                     asker.send(answer)
                     asker.answered()
             if not self._waiting:
                 self._some.clear()
 
-    async def _read(self, digests: list[bytes]) -> dict[bytes, Holder]:
+    async def _read(self, digests: list[bytes]) -> dict[bytes, tuple[Holder, Verdict]]:
         while True:
             moved = self._moved
             try:
-                found = await self._source.holders(digests)
+                holders = await self._source.holders(digests)
+                found = {
+                    digest: (holder, await self._idleness.judge(holder)) for digest, holder in holders.items()
+                }
             except OperatorError as error:
                 _log.error("Tokens cannot be looked up: %s", error.message)
                 await asyncio.sleep(self._retry)
@@ -76,9 +82,11 @@ class Lookups:
                 return found
 
 
-def _granted(digest: bytes, holder: Holder | None) -> Granted:
+def _granted(digest: bytes, holder: Holder | None, verdict: Verdict) -> Granted:
     if holder is None:
         return Granted(digest=digest.hex(), reason="unknown")
     if holder.revoked:
         return Granted(digest=digest.hex(), reason="revoked")
+    if verdict != "used":
+        return Granted(digest=digest.hex(), reason=verdict)
     return Granted(digest=digest.hex(), grant=holder.grant())

@@ -67,6 +67,7 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
     ) as feed:
         open_stores = await asyncio.to_thread(_stores)
         async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
+            feed.idleness.open(stores.queries, stores.vault)
             grants.open(stores.vault)
             accounts = Accounts(stores.keeper.writer.folder, stores.vault.budgets, lender)
             owner = options.runtime / ADMIN_SOCKET
@@ -98,6 +99,7 @@ async def _serve(
             group.create_task(_reloads(options, plane, status)),
             group.create_task(plane.access.run()),
             group.create_task(plane.counter.run()),
+            group.create_task(plane.cleanup.run()),
         ]
         first = await plane.first_start.make()
         serving = group.create_task(plane.http.run_on(sockets))

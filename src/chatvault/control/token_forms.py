@@ -48,6 +48,17 @@ class NewToken(Bounded):
     metadata: Metadata = Field(default={})
 
 
+class MintedToken(Bounded):
+    """What `POST /v1/tokens` takes on the data port: a token below the one that asks. Without `duration_hours` or
+    `expires_at` it holds for an hour, or as long as the one that asks."""
+
+    name: Name
+    duration_hours: Hours | None = None
+    expires_at: str | None = None
+    tags: Tags = Field(default=[])
+    metadata: Metadata = Field(default={})
+
+
 class ChangedToken(Bounded):
     """What `PATCH /manage/tokens/{token_id}` takes: what is to change. `null` takes a bound or a limit away."""
 

@@ -14,7 +14,7 @@ from chatvault.config.schema import LimitsConfig
 from chatvault.control.feed_server import FeedServer
 from chatvault.control.forms import limits_of, shown_limits
 from chatvault.control.ports import Journal, Recorded
-from chatvault.control.token_forms import ChangedToken, NewToken, Revocation
+from chatvault.control.token_forms import ChangedToken, MintedToken, NewToken, Revocation
 from chatvault.control.when import moment
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ClientError, NotFound
@@ -53,7 +53,7 @@ class Tokens:
             project=wanted.project_id,
             user=wanted.user_id,
             created_at=now,
-            expires_at=_expiry(wanted, now),
+            expires_at=expiry(wanted, now),
             models=_tuple(wanted.models),
             endpoints=_tuple(wanted.endpoints),
             networks=_tuple(wanted.networks),
@@ -103,7 +103,7 @@ class Tokens:
         named = wanted.named()
         new: dict[str, object] = {name: _tuple(getattr(wanted, name)) for name in _BOUNDS if name in named}
         if named & {"duration_hours", "expires_at"}:
-            new["expires_at"] = _expiry(wanted, now_us())
+            new["expires_at"] = expiry(wanted, now_us())
         if "idle_hours" in named:
             new["idle"] = _hours(wanted.idle_hours)
         if "max_requests" in named:
@@ -191,7 +191,8 @@ def _recorded(token: Token) -> dict[str, object]:
     return said if token.limits is None else {**said, "limits": shown_limits(token.limits)}
 
 
-def _expiry(wanted: NewToken | ChangedToken, now: int) -> int | None:
+def expiry(wanted: NewToken | ChangedToken | MintedToken, now: int) -> int | None:
+    """When the token is to expire; None: never, or nothing was said. Raises ClientError."""
     if wanted.duration_hours is not None and wanted.expires_at is not None:
         raise ClientError(
             "Give duration_hours or expires_at, not both.", code="invalid_request", param="expires_at"

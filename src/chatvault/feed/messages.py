@@ -12,6 +12,10 @@ from chatvault.config.snapshot import AccessToken, Snapshot
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life, each way."""
+MOST_QUESTIONS = 64
+"""Questions of a worker that may be under way."""
+MAX_QUESTION = 64 << 10
+"""Bytes of a question's body."""
 SILENCE = 6.0
 """A peer that was silent for so many seconds is gone, whatever its socket says."""
 
@@ -55,6 +59,9 @@ class Health(_Message, frozen=True, tag="health"):
     journal_fault: str | None = None
     rss: int = 0
     """Resident memory, bytes."""
+    used: tuple[str, ...] = ()
+    """Tokens that expire when they are idle, and were used since this was last said: they, and those they were minted
+    by."""
 
 
 class Balance(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -90,6 +97,16 @@ class GaveBack(_Message, frozen=True, tag="gave_back"):
     amount: int
 
 
+class Ask(_Message, frozen=True, tag="ask", gc=False):
+    """A client asks on the data port what only control can answer. `number` counts the worker's questions; `token` is
+    the public id of the token that asks, which the worker has checked; `body` is the client's own, as it came."""
+
+    number: int
+    what: str
+    token: str
+    body: str = ""
+
+
 class PeriodOver(_Message, frozen=True, tag="period_over"):
     """The period has ended, and so has the last call that it paid for; so much of the lease was used."""
 
@@ -110,7 +127,8 @@ class Welcome(_Message, frozen=True, tag="welcome"):
 
 
 class Granted(_Message, frozen=True, tag="granted"):
-    """The answer to a look-up. No grant: there is no such token. `reason` tells `revoked` from `unknown`."""
+    """The answer to a look-up. No grant: `reason` says why. `unknown`: there is no such token; `revoked`; `expired`: it
+    was idle for too long; `unavailable`: whether it was cannot be told now, and it may be asked again."""
 
     digest: str
     grant: Grant | None = None
@@ -157,6 +175,14 @@ class Lent(_Message, frozen=True, tag="lent"):
     left: int = 0
 
 
+class Answer(_Message, frozen=True, tag="answer", gc=False):
+    """To an `Ask`; `body` is JSON, empty where there is none. It may never come: the worker gives up by itself."""
+
+    number: int
+    status: int
+    body: str = ""
+
+
 class CallIn(_Message, frozen=True, tag="call_in"):
     """Others need it: give back what is not needed of this lease. Answered by `GaveBack`, of 0 too."""
 
@@ -165,5 +191,5 @@ class CallIn(_Message, frozen=True, tag="call_in"):
 
 
 Lending = Balances | Borrow | GaveBack | PeriodOver
-ToControl = Hello | Lookup | Ack | Health | Lending
-ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat | Lent | CallIn
+ToControl = Hello | Lookup | Ack | Health | Ask | Lending
+ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat | Lent | CallIn | Answer

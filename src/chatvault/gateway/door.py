@@ -47,9 +47,7 @@ def enter(call: "Call", admitted: "Admitted") -> None:
     """Let the call through, have it wait, or raise RateLimited, Unavailable."""
     worker, standing = call.worker, call.standing
     assert standing is not None
-    meters = standing.meters(worker.limiter)
-    if worker.address_limits is not None:
-        meters = (*meters, worker.limiter.address(call.connection.address, worker.address_limits))
+    meters = _meters(call)
     if worker.snapshot.limits.models and admitted.model is not None:
         limited = worker.model_limits(admitted.model)
         if limited is not None:
@@ -78,6 +76,27 @@ def enter(call: "Call", admitted: "Admitted") -> None:
         call.open(admitted)
     else:
         held.waiter = reserved
+
+
+def count(call: "Call") -> None:
+    """Count a request that control answers by the limits, as a call of no tokens; no budget has to pay. Raises
+    RateLimited."""
+    meters = _meters(call)
+    call.held_of = Held(None, meters)
+    found = admit(meters, 0, int(call.began * MICRO))
+    if isinstance(found, Exceeded):
+        raise limit_reached(found)
+    found.settle(0)
+
+
+def _meters(call: "Call") -> tuple[Meter, ...]:
+    """What counts the calls of this token and this address."""
+    worker, standing = call.worker, call.standing
+    assert standing is not None
+    meters = standing.meters(worker.limiter)
+    if worker.address_limits is None:
+        return meters
+    return (*meters, worker.limiter.address(call.connection.address, worker.address_limits))
 
 
 def _told(

@@ -53,7 +53,7 @@ def _authorized(call: "Call", standing: Standing) -> None:
     endpoint, connection, heading = call.endpoint, call.connection, call.heading
     assert endpoint is not None
     call.standing, call.grant = standing, standing.grant
-    standing.check(endpoint, call.at)
+    standing.check(endpoint, connection.address, call.at)
     if endpoint.local and endpoint.body == "none":
         local.answer_local(call, endpoint)
         return

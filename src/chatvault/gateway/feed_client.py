@@ -16,6 +16,7 @@ from chatvault.feed.messages import (
     SILENCE,
     Access,
     Ack,
+    Answer,
     Beat,
     CallIn,
     Configure,
@@ -46,6 +47,8 @@ class Subscriber(Protocol):
     def access(self, tokens: dict[str, AccessToken]) -> None: ...
 
     def granted(self, answer: Granted) -> None: ...
+
+    def answered(self, answer: Answer) -> None: ...
 
     def lent(self, message: Lent) -> None: ...
 
@@ -161,6 +164,8 @@ class FeedClient(asyncio.Protocol):
                 subscriber.welcome(bytes.fromhex(message.pepper), message.snapshot)
             case Granted():
                 subscriber.granted(message)
+            case Answer():
+                subscriber.answered(message)
             case Configure():
                 subscriber.configure(message.snapshot)
                 self._send(Ack(message.push))

@@ -40,6 +40,8 @@ class Grants:
         self._known: dict[bytes, Standing] = {}
         self._unknown: dict[bytes, str] = {}
         self._waiting: dict[bytes, list[tuple[Call, float]]] = {}
+        self._unsaid: set[str] = set()
+        """Tokens that were used since control was told, of those that expire when they are idle."""
 
     def begin(self, pepper: bytes) -> None:
         """A new connection to control: nothing that was known before is believed, and what is waited for is
@@ -56,7 +58,7 @@ class Grants:
         AuthenticationError, Unavailable."""
         if heading.pepper is self._pepper:
             standing = self._known.get(heading.digest)
-            if standing is not None:
+            if standing is not None and (standing.grant.idle is None or self._still_used(standing)):
                 return standing
         credential = heading.credential
         if not credential:
@@ -67,7 +69,9 @@ class Grants:
         heading.pepper = self._pepper
         standing = self._known.get(key)
         if standing is not None:
-            return standing
+            if standing.grant.idle is None or self._still_used(standing):
+                return standing
+            del self._known[key]
         if not well_formed(credential):
             raise AuthenticationError(
                 "This is not a token of this gateway: they begin with 'cv-'. Was it cut off, or mistyped?",
@@ -93,14 +97,31 @@ class Grants:
             if len(self._known) >= _MAX_GRANTS:
                 del self._known[next(iter(self._known))]
             self._known[key] = standing = Standing(grant)
-        else:
+            if grant.idle is not None:
+                self._use(standing)
+        elif answer.reason != "unavailable":
             if len(self._unknown) >= _MAX_UNKNOWN:
                 self._unknown.pop(next(iter(self._unknown)))
             self._unknown[key] = answer.reason or "unknown"
         for call, _ in self._waiting.pop(key, ()):
-            self._tell(
-                call, standing, None if standing is not None else _no_grant(answer.reason or "unknown")
-            )
+            self._tell(call, standing, None if standing is not None else _refused(answer.reason or "unknown"))
+
+    def take_used(self) -> tuple[str, ...]:
+        """Tokens that were used since the last time, of those that expire when they are idle."""
+        used, self._unsaid = tuple(self._unsaid), set()
+        return used
+
+    def _still_used(self, standing: Standing) -> bool:
+        """Whether it was used here lately. Else control has to say whether it was used elsewhere."""
+        idle = standing.grant.idle
+        if idle is not None and self._now() - standing.used > idle / 1e6:
+            return False
+        self._use(standing)
+        return True
+
+    def _use(self, standing: Standing) -> None:
+        standing.used = self._now()
+        self._unsaid.update((standing.grant.token, *standing.grant.parents))
 
     def forget(self, whose: Whose) -> None:
         for key in [key for key, each in self._known.items() if each.grant.concerns(whose)]:
@@ -124,9 +145,18 @@ class Grants:
                 self._tell(call, None, _no_control())
 
 
+def _refused(reason: str) -> ChatVaultError:
+    return _no_control() if reason == "unavailable" else _no_grant(reason)
+
+
 def _no_grant(reason: str) -> AuthenticationError:
     if reason == "revoked":
         return AuthenticationError("This token was revoked. Ask for a new one.", code="token_revoked")
+    if reason == "expired":
+        return AuthenticationError(
+            "This token was not used for so long that it has expired. Ask for a new one.",
+            code="token_expired",
+        )
     return AuthenticationError(
         "This token is not known here. Check that it belongs to this gateway.", code="token_unknown"
     )

@@ -8,6 +8,7 @@ import msgspec
 from chatvault import __version__
 from chatvault.core.errors import ClientError, NotFound
 from chatvault.gateway.count_translation import told
+from chatvault.gateway.door import count
 from chatvault.gateway.models import list_models, show_model
 from chatvault.gateway.routes import CONTROL_PATHS, HEALTH, ROOT, Endpoint
 from chatvault.wire.json_fields import Body
@@ -53,7 +54,9 @@ def answer_open(call: "Call", endpoint: Endpoint) -> None:
 
 def answer_local(call: "Call", endpoint: Endpoint) -> None:
     """What is answered here, to a token, in the shape of the dialect that asked."""
-    if endpoint.name in ("models", "gemini.models", "api.tags"):
+    if endpoint.asks:
+        _ask(call, endpoint.asks, call.head.path.rpartition(b"/")[2])
+    elif endpoint.name in ("models", "gemini.models", "api.tags"):
         _answer(call, list_models(call, endpoint))
     elif endpoint.name == "api.ps":
         _answer(call, b'{"models":[]}')
@@ -62,8 +65,17 @@ def answer_local(call: "Call", endpoint: Endpoint) -> None:
 
 
 def answer_asked(call: "Call", body: Body) -> None:
-    """What is answered here to a request with a body: Ollama's `/api/show`."""
+    """What is answered here to a request with a body: by control, or Ollama's `/api/show`."""
+    endpoint = call.endpoint
+    if endpoint is not None and endpoint.asks:
+        _ask(call, endpoint.asks, body)
+        return
     _answer(call, show_model(call, body))
+
+
+def _ask(call: "Call", what: str, body: Body) -> None:
+    count(call)
+    call.worker.questions.ask(call, what, body)
 
 
 def not_found(call: "Call") -> NotFound:

@@ -23,6 +23,8 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False, gc=False):
     body: BodyKind = "none"
     local: bool = False
     """Answered here; nothing goes upstream."""
+    asks: str = ""
+    """What control is asked, which answers it."""
     conversation: bool = False
     """A request that the hub can translate, for a provider that speaks another dialect."""
     embedding: bool = False
@@ -109,6 +111,9 @@ _LOCAL: Final = {
     b"/api/version": Endpoint("api.version", "ollama.models", local=True),
     b"/api/ps": Endpoint("api.ps", "ollama.models", local=True),
 }
+_TOKENS: Final = b"/v1/tokens"
+_MINT: Final = Endpoint("tokens", "chatvault", "json", local=True, asks="tokens.create")
+_UNMINT: Final = Endpoint("tokens", "chatvault", local=True, asks="tokens.revoke")
 _GEMINI_MODELS: Final = Endpoint("gemini.models", "gemini.models", local=True)
 _MODELS: Final = Endpoint("models", "openai.models", local=True)
 _OTHER: Final = Endpoint("other", "openai.other", "any")
@@ -172,6 +177,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *_LOCAL.values(),
     _GEMINI_MODELS,
     _MODELS,
+    _MINT,
+    _UNMINT,
     _OTHER,
     *_ACCOUNT.values(),
     ACCOUNT_OTHER,
@@ -219,9 +226,18 @@ def find_endpoint(method: bytes, path: bytes, query: bytes = b"") -> Endpoint | 
         return None
     if path == b"/v1/models" or path.startswith(b"/v1/models/"):
         return _MODELS if method in (b"GET", b"HEAD") else _ACCOUNT["models"]
+    if path == _TOKENS or path.startswith(_TOKENS + b"/"):
+        return _token_endpoint(method, path[len(_TOKENS) + 1 :])
     if _PLAIN.fullmatch(path) is None:
         return ACCOUNT_OTHER
     family = _FAMILY.match(path)
     if family is not None and (endpoint := _ACCOUNT.get(family[1].decode())) is not None:
         return endpoint
     return _OTHER if method == b"POST" else ACCOUNT_OTHER
+
+
+def _token_endpoint(method: bytes, name: bytes) -> Endpoint | None:
+    """Nothing under this path ever goes upstream."""
+    if not name:
+        return _MINT if method == b"POST" else None
+    return _UNMINT if method == b"DELETE" and b"/" not in name else None

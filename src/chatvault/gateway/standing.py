@@ -16,10 +16,13 @@ _MOST: Final = 64
 class Standing:
     """Forgotten with its grant; its plans with the configuration that they were made under."""
 
-    __slots__ = ("_endpoints", "_meters", "_plans", "_snapshot", "_swept", "grant")
+    __slots__ = ("_endpoints", "_meters", "_placed", "_plans", "_snapshot", "_swept", "grant", "used")
 
     def __init__(self, grant: Grant) -> None:
         self.grant = grant
+        self.used = 0.0
+        """When it was last used, where that decides when it ends; on the clock of the grants."""
+        self._placed = grant.networks is not None or any(outer.networks is not None for outer in grant.within)
         self._endpoints: set[Endpoint] = set()
         self._plans: dict[tuple[Endpoint, str | None], Plan] = {}
         self._snapshot: Snapshot | None = None
@@ -33,11 +36,17 @@ class Standing:
             self._meters = tuple(map(limiter.meter, self.grant.limits))
         return self._meters
 
-    def check(self, endpoint: Endpoint, now_us: int) -> None:
-        """Raises AuthenticationError for an expired token, PermissionDenied for an endpoint it was not granted."""
+    def check(self, endpoint: Endpoint, address: str, now_us: int) -> None:
+        """Raises AuthenticationError for an expired token, PermissionDenied for an endpoint it was not granted or a
+        client that is not where it may be."""
         grant = self.grant
         if grant.expires_at is not None and grant.expired(now_us):
             raise AuthenticationError("This token has expired. Ask for a new one.", code="token_expired")
+        if self._placed and not grant.allows_address(address):
+            raise PermissionDenied(
+                f"This token may not be used from {address}. Use it from its own networks, or have them changed.",
+                code="network_not_allowed",
+            )
         if endpoint not in self._endpoints:
             if not grant.allows_endpoint(endpoint.name):
                 raise _not_granted(endpoint)

@@ -29,12 +29,13 @@ from chatvault.config.schema import RateConfig
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
-from chatvault.feed.messages import CallIn, Granted, Health, Hello, Lent
+from chatvault.feed.messages import Answer, CallIn, Granted, Health, Hello, Lent
 from chatvault.gateway.call import Call
 from chatvault.gateway.connection import ClientConnection
 from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
+from chatvault.gateway.questions import Questions
 from chatvault.gateway.refusals import Refusals
 from chatvault.gateway.spending import Spending
 from chatvault.gateway.upstreams import Contexts, Upstream
@@ -78,6 +79,7 @@ class Worker:
         self.grants = Grants(self._look_up, granted, self.now)
         self.feed = FeedClient(options.feed, _hello(options, self.journal.chain), self, self._health)
         self.spending = Spending(self.feed.tell, self.now)
+        self.questions = Questions(self.feed.tell, self.now)
         self.limiter = Limiter()
         self.address_limits: Limits | None = None
         self.usual = Usual()
@@ -108,6 +110,7 @@ class Worker:
         self.configure(snapshot)
         self.grants.begin(pepper)
         self.spending.begin()
+        self.questions.begin()
         self.ready.set()
 
     def configure(self, snapshot: Snapshot) -> None:
@@ -138,6 +141,9 @@ class Worker:
 
     def granted(self, answer: Granted) -> None:
         self.grants.granted(answer)
+
+    def answered(self, answer: Answer) -> None:
+        self.questions.answered(answer)
 
     def lent(self, message: Lent) -> None:
         self.spending.lent(message)
@@ -246,6 +252,7 @@ class Worker:
         for upstream in (*self._upstreams.values(), *self._old_pools):
             upstream.pool.tick()
         self.grants.tick(now)
+        self.questions.tick(now)
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP
             self.limiter.sweep(int(perf_counter() * MICRO))
@@ -304,6 +311,7 @@ class Worker:
             journal_slowest_us=journal.take_slowest(),
             journal_fault=journal.fault,
             rss=_rss(),
+            used=self.grants.take_used(),
         )
 
 

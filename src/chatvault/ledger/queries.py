@@ -27,6 +27,8 @@ Call = dict[str, Any]
 None."""
 
 MOST_ROWS: Final = 10_000
+_MOST_VALUES: Final = 10_000
+"""Values of one question; a database bounds them."""
 _ALL: Final = Filter()
 _ROWID: Final[ColumnElement[int]] = literal_column("usage_logs.rowid")
 
@@ -114,6 +116,21 @@ class LedgerQueries:
         )
         found = await self._ask(lambda connection: connection.execute(query).all())
         return {token: Use(requests, last) for token, requests, last in found}
+
+    async def last_use(self, tokens: Sequence[str], since_us: int) -> int | None:
+        """When the last call with one of these began after that time; None if none did. Calls that were refused do not
+        count."""
+        rows = usage_logs.c
+        found: list[int] = []
+        for first in range(0, len(tokens), _MOST_VALUES):
+            query = select(func.max(rows.timestamp).label("last")).where(
+                rows.token_id.in_(tokens[first : first + _MOST_VALUES]),
+                rows.timestamp > since_us,
+                rows.state != "refused",
+            )
+            last = await self._calls(query)
+            found += [row["last"] for row in last if row["last"] is not None]
+        return max(found, default=None)
 
     async def any_of(self, project: str) -> bool:
         """Whether calls of this project are on record. Raises LedgerError."""

@@ -78,6 +78,7 @@ def resolve(
         server=config.server,
         audit=config.audit,
         limits=config.limits,
+        tokens=config.tokens,
         providers=providers,
         models=config.models,
         known={

@@ -51,6 +51,16 @@ PAYING: Final = (
     .order_by(budgets.c.id)
 )
 
+END_OF_TOKENS: Final = (
+    update(budgets)
+    .where(
+        budgets.c.scope == "token",
+        budgets.c.subject.in_(bindparam("ids", expanding=True)),
+        budgets.c.ended_at.is_(None),
+    )
+    .values(ended_at=bindparam("at"))
+)
+
 AMOUNT: Final = select(budgets.c.amount).where(
     budgets.c.id == bindparam("budget"), budgets.c.ended_at.is_(None)
 )
@@ -67,6 +77,10 @@ SPENT: Final = (
     select(budget_periods)
     .where(budget_periods.c.budget_id.in_(bindparam("budgets", expanding=True)))
     .order_by(budget_periods.c.budget_id, budget_periods.c.start)
+)
+
+DROP_PERIODS: Final = delete(budget_periods).where(
+    budget_periods.c.budget_id.in_(bindparam("budgets", expanding=True))
 )
 
 _LEASE = insert(leases)

@@ -61,6 +61,12 @@ class Budgets:
         async with self._database.change() as connection:
             await connection.execute(sql.CHANGE, {"budget": kept.budget.id, **changed})
 
+    async def end_of_tokens(self, connection: AsyncConnection, token_ids: Sequence[str], at_us: int) -> None:
+        """These tokens are removed: their budgets end, and what counted their calls is removed with them."""
+        await connection.execute(sql.END_OF_TOKENS, {"ids": list(token_ids), "at": at_us})
+        counted = [f"{token_id}{_REQUESTS}" for token_id in token_ids]
+        await connection.execute(sql.DROP_PERIODS, {"budgets": counted})
+
     async def paying(self, subjects: Sequence[Subject]) -> list[Budget]:
         """The budgets of these subjects that have not ended, and all of models."""
         async with self._database.read() as connection:

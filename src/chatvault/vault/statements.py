@@ -3,7 +3,9 @@
 from typing import Final
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
+    ColumnElement,
     and_,
     bindparam,
     case,
@@ -57,6 +59,7 @@ FORMER_HOLDERS: Final = (
     .join(former_digests, former_digests.c.token_id == tokens.c.id)
     .where(former_digests.c.digest.in_(bindparam("digests", expanding=True)))
 )
+HOLDER: Final = _HOLDERS.where(tokens.c.id == bindparam("token"))
 _up = (
     select(tokens.c.id.label("child"), tokens.c.parent_id.label("ancestor"), literal(1).label("depth"))
     .where(tokens.c.id.in_(bindparam("ids", expanding=True)), tokens.c.parent_id.is_not(None))
@@ -73,6 +76,22 @@ PARENTS: Final = (
     .order_by(_line.c.child, _line.c.depth)
 )
 """The tokens that minted these, all the way up, the nearest first."""
+_LIVE = and_(
+    tokens.c.revoked_at.is_(None), or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > bindparam("at"))
+)
+
+
+def _all_below(*conditions: ColumnElement[bool]) -> CTE:
+    """The tokens that one (`top`) has minted, itself or through others."""
+    which = select(tokens.c.id, tokens.c.created_at).where(*conditions)
+    first = which.where(tokens.c.parent_id == bindparam("top")).cte("below", recursive=True)
+    return first.union_all(which.join(first, tokens.c.parent_id == first.c.id))
+
+
+BELOW: Final = select(_all_below())
+LIVE_BELOW: Final = select(func.count()).select_from(
+    select(_all_below(_LIVE).c.id).limit(bindparam("most")).subquery()
+)
 GET_TOKEN: Final = select(*_COLUMNS).where(tokens.c.id == bindparam("id"))
 _WHICH = tuple(
     or_(bindparam(f"which_{name}").is_(None), condition)
@@ -144,10 +163,13 @@ EXPIRED: Final = (
     .order_by(tokens.c.expires_at)
     .limit(bindparam("limit"))
 )
-DROP_FORMER_OF: Final = delete(former_digests).where(
-    former_digests.c.token_id.in_(bindparam("ids", expanding=True))
+_EXPIRED_OF = and_(
+    tokens.c.id.in_(bindparam("ids", expanding=True)), tokens.c.expires_at < bindparam("before")
 )
-DROP_TOKENS: Final = delete(tokens).where(tokens.c.id.in_(bindparam("ids", expanding=True)))
+DROP_FORMER_OF: Final = delete(former_digests).where(
+    former_digests.c.token_id.in_(select(tokens.c.id).where(_EXPIRED_OF))
+)
+DROP_TOKENS: Final = delete(tokens).where(_EXPIRED_OF).returning(tokens.c.id)
 INACTIVE_PROJECTS: Final = select(projects.c.id).where(~projects.c.active).order_by(projects.c.id)
 INACTIVE_USERS: Final = (
     select(users.c.project_id, users.c.id).where(~users.c.active).order_by(users.c.project_id, users.c.id)

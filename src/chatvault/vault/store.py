@@ -58,15 +58,38 @@ class Vault:
             if len(found) < len(digests):
                 rows = (await connection.execute(statements.FORMER_HOLDERS, values)).mappings()
                 found |= {row["former"]: row for row in rows if row["former"] not in found}
-            parents = await self._parents(
-                connection, [row["id"] for row in found.values() if row["parent_id"]]
-            )
+            parents = await self._parents(connection, list(found.values()))
         holders = {digest: _holder(row, parents.get(row["id"], ())) for digest, row in found.items()}
         subjects = sorted({subject for holder in holders.values() for subject in holder.subjects()})
         budgets = await self.budgets.paying(subjects) if holders else []
         return {digest: _with_budgets(holder, budgets) for digest, holder in holders.items()}
 
-    async def _parents(self, connection: AsyncConnection, ids: list[str]) -> dict[str, tuple[Token, ...]]:
+    async def holder(self, token_id: str) -> Holder | None:
+        """A client token by its id."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(statements.HOLDER, {"token": token_id})).mappings().first()
+            if row is None:
+                return None
+            parents = await self._parents(connection, [row])
+        holder = _holder(row, parents.get(token_id, ()))
+        return _with_budgets(holder, await self.budgets.paying(holder.subjects()))
+
+    async def live_below(self, token_id: str, at_us: int, most: int) -> int:
+        """How many tokens this one has minted, itself or through others, that hold at this time; `most` at most."""
+        values = {"top": token_id, "at": at_us, "most": most}
+        async with self._database.read() as connection:
+            return int((await connection.execute(statements.LIVE_BELOW, values)).scalar_one())
+
+    async def below(self, token_id: str) -> tuple[list[str], int]:
+        """All tokens that this one has minted, itself or through others, and when the last was made; 0 for none."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statements.BELOW, {"top": token_id})).all()
+        return [row.id for row in rows], max((row.created_at for row in rows), default=0)
+
+    async def _parents(
+        self, connection: AsyncConnection, rows: Sequence[RowMapping]
+    ) -> dict[str, tuple[Token, ...]]:
+        ids = [row["id"] for row in rows if row["parent_id"]]
         if not ids:
             return {}
         values = {"ids": ids, "deepest": DEEPEST}
@@ -121,16 +144,23 @@ class Vault:
             values = {"revoked": at_us, **_which(which)}
             return list((await connection.execute(statements.REVOKE_ALL, values)).scalars())
 
-    async def drop_expired(self, before_us: int, limit: int) -> list[str]:
-        """Remove tokens that expired before then, and former secrets whose grace is over; the ids of those removed."""
+    async def expired(self, before_us: int, limit: int) -> list[str]:
+        """Ids of tokens that expired before then, the longest expired first."""
+        async with self._database.read() as connection:
+            found = await connection.execute(statements.EXPIRED, {"before": before_us, "limit": limit})
+            return list(found.scalars())
+
+    async def drop_expired(self, token_ids: Sequence[str], before_us: int) -> None:
+        """Remove those of these tokens that expired before then, and end their budgets; remove all former secrets whose
+        grace was over by then."""
+        values = {"ids": list(token_ids), "before": before_us}
         async with self._database.change() as connection:
             await connection.execute(statements.DROP_PAST_FORMER, {"before": before_us})
-            found = await connection.execute(statements.EXPIRED, {"before": before_us, "limit": limit})
-            ids = list(found.scalars())
-            if ids:
-                await connection.execute(statements.DROP_FORMER_OF, {"ids": ids})
-                await connection.execute(statements.DROP_TOKENS, {"ids": ids})
-        return ids
+            if not token_ids:
+                return
+            await connection.execute(statements.DROP_FORMER_OF, values)
+            dropped = list((await connection.execute(statements.DROP_TOKENS, values)).scalars())
+            await self.budgets.end_of_tokens(connection, dropped, now_us())
 
     async def revoked_since(self, at_us: int) -> Whose:
         """The tokens that were revoked at this time or later, the earliest first, and the projects and users that are
@@ -210,9 +240,11 @@ def _values(token: Token, digest: bytes) -> dict[str, Any]:
 
 
 def _holder(row: RowMapping, parents: tuple[Token, ...]) -> Holder:
+    """One whose line of parents is not whole (one was removed) holds no more: what bound it is not known."""
+    token = _token(row)
     return Holder(
-        token=_token(row),
-        active=bool(row["active"]),
+        token=token,
+        active=bool(row["active"]) and (parents[-1] if parents else token).parent is None,
         parents=parents,
         user_limits=_limits(row["user_limits"]),
         project_limits=_limits(row["project_limits"]),
