@@ -145,7 +145,9 @@ def left(meters: tuple[Meter, ...], unit: Unit, now: int) -> Left | None:
     found: Left | None = None
     for meter in meters:
         for gauge in meter.requests if unit == "requests" else meter.tokens:
-            rest = max(gauge.most - gauge.window.expire(now), 0)
+            rest = gauge.most - gauge.window.expire(now)
+            if rest < 0:
+                rest = 0
             if found is None or rest * found.most < found.left * gauge.rule.most:
                 found = Left(gauge.rule.most, rest, gauge.window.empty_in(now) / MICRO)
     return found

@@ -1,5 +1,6 @@
 """What is left of a token's limits, told in the header fields of the API that the client speaks."""
 
+from functools import lru_cache
 from typing import Final
 
 from chatvault.access.limiter import Left, Meter, left
@@ -14,20 +15,34 @@ OURS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
 def rate_lines(meters: tuple[Meter, ...], family: str, now: int, wall_us: int) -> list[bytes]:
     """Of the tightest window of each unit. `now` is the limiter's clock, `wall_us` microseconds since the epoch."""
     lines: list[bytes] = []
-    for unit in _UNITS:
+    for unit, form in _OPENAI:
         rest = left(meters, unit, now)
-        if rest is not None:
-            lines.append(_anthropic(unit, rest, wall_us) if family == "anthropic" else _openai(unit, rest))
+        if rest is None:
+            continue
+        if family == "anthropic":
+            lines.append(_anthropic(unit, rest, wall_us))
+        else:
+            most, free, reset = rest
+            lines.append(form % (most, free, _whole(int(reset)) if reset >= 60 else duration(reset).encode()))
     return lines
 
 
-def _openai(unit: Unit, rest: Left) -> bytes:
-    """https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time
-    until all of it is free again, as in `6m0s`."""
-    return (
-        f"x-ratelimit-limit-{unit}: {rest.most}\r\nx-ratelimit-remaining-{unit}: {rest.left}\r\n"
-        f"x-ratelimit-reset-{unit}: {duration(rest.reset)}\r\n"
-    ).encode()
+_OPENAI: Final[tuple[tuple[Unit, bytes], ...]] = tuple(
+    (
+        unit,
+        (
+            f"x-ratelimit-limit-{unit}: %d\r\nx-ratelimit-remaining-{unit}: %d\r\nx-ratelimit-reset-{unit}: %b\r\n"
+        ).encode(),
+    )
+    for unit in _UNITS
+)
+"""https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time until
+all of it is free again, as in `6m0s`."""
+
+
+@lru_cache(4096)
+def _whole(seconds: int) -> bytes:
+    return duration(seconds).encode()
 
 
 def _anthropic(unit: Unit, rest: Left, wall_us: int) -> bytes:
