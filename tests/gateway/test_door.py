@@ -16,6 +16,7 @@ from chatvault.config.schema import LimitsConfig, RateConfig, ServerConfig
 from chatvault.core.charge import Charge
 from chatvault.feed.frames import frame
 from chatvault.feed.messages import Balances, Borrow, CallIn, GaveBack, Lent
+from chatvault.pricing.price import Price, upper_bound
 from tests.fake.raw import Heard, chat
 from tests.gateway.harness import Gate, gateway, until
 from tests.gateway.test_refusals import code_of, message_of
@@ -233,6 +234,37 @@ async def test_a_stream_is_charged_too(tmp_path: Path) -> None:
         closed = (await gate.records()).only()
         assert closed.cost
         assert closed.budgets == (Charge("bud_1", 0, closed.cost, closed.cost),)
+
+
+async def test_a_stream_that_goes_on_beyond_its_reservation_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_if_five_tokens_were_asked_for(price: Price, size: int, most: int, *, choices: int) -> int | None:
+        return upper_bound(price, size, 5, choices=choices)
+
+    monkeypatch.setattr("chatvault.gateway.admission.upper_bound", as_if_five_tokens_were_asked_for)
+    async with gateway(tmp_path) as gate:
+        gate.control.budgets["bud_1"] = 10**12
+        token = gate.control.token(budgets=(BUDGET,))
+        heard = await gate.send(
+            gate.post(chat("fake/pace-10ms+events-400", stream=True, max_tokens=400), token=token), quiet=3
+        )
+        assert b"budget_exceeded" in heard.data
+        assert b"[DONE]" not in heard.data
+        await gate.settled()
+        (closed,) = (await gate.records()).closed
+        assert (closed.state, closed.code) == ("ended_by_gateway", "budget_exceeded")
+        assert closed.bytes_out < 200_000
+
+
+async def test_a_stream_that_keeps_to_its_limit_goes_on(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gate:
+        gate.control.budgets["bud_1"] = 10**12
+        token = gate.control.token(budgets=(BUDGET,))
+        heard = await gate.send(
+            gate.post(chat("fake/pace-10ms+events-40", stream=True, max_tokens=40), token=token)
+        )
+        assert b"[DONE]" in heard.data
 
 
 async def test_a_client_that_leaves_while_its_call_waits_holds_nothing(tmp_path: Path) -> None:

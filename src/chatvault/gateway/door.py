@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit
 from chatvault.access.purse import Reservation
-from chatvault.core.errors import ChatVaultError, RateLimited
+from chatvault.core.errors import BudgetExceeded, ChatVaultError, RateLimited
 from chatvault.gateway.spending import Waiter
+from chatvault.gateway.unsaid import unsaid_usage
 
 if TYPE_CHECKING:
     from chatvault.gateway.admission import Admitted
@@ -113,6 +114,31 @@ def _told(
         if error is not None:
             raise error
         call.open(admitted)
+
+
+def overrun(call: "Call") -> BudgetExceeded | None:
+    """Why a stream has to end that its provider lets go on beyond what was reserved for it. Asked once a second.
+
+    What came is taken for no more tokens than it has events, and than it is estimated to be: a stream that keeps to its
+    limit is never ended.
+    """
+    held, admitted, tap = call.held_of, call.admitted, call.outcome.tap
+    if held is None or held.reservation is None or tap is None or admitted is None:
+        return None
+    price, reserved = admitted.price, admitted.reserved
+    if price is None or not reserved:
+        return None
+    least = price.rates.get("request", 0) + admitted.input_bytes * price.dearest_in
+    if least + tap.plain * price.dearest_out <= reserved:
+        return None
+    found = unsaid_usage(call, "ended_by_gateway")
+    if found is None or least + min(found[0].output, tap.plain) * price.dearest_out <= reserved:
+        return None
+    return BudgetExceeded(
+        "The provider goes on beyond the output limit that was asked for, and the budget of this call is used up. "
+        "What came is not the full answer.",
+        code="budget_exceeded",
+    )
 
 
 _WHOSE: Final = {

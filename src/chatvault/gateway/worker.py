@@ -32,6 +32,7 @@ from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, P
 from chatvault.feed.messages import Answer, CallIn, Granted, Health, Hello, Lent
 from chatvault.gateway.call import Call
 from chatvault.gateway.connection import ClientConnection
+from chatvault.gateway.door import overrun
 from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
@@ -261,6 +262,9 @@ class Worker:
             self.journal.tick()
             self.refusals.tick()
             self.spending.tick(now, now_us())
+            for call in [*self.calls]:
+                if call.held_of is not None and (error := overrun(call)) is not None:
+                    call.end_by_gateway(error)
             self._old_pools = [upstream for upstream in self._old_pools if not upstream.pool.retire()]
 
     async def drain(self, seconds: Callable[[], float]) -> None:
