@@ -24,7 +24,7 @@ def frame(line: Line) -> tuple[bytes, str]:
     """The bytes to write, newline included, and the digest."""
     text = encode(line)
     digest = sha256(text).hexdigest()
-    return b'%b,"digest":"%b"}\n' % (text[:-1], digest.encode()), digest
+    return b"".join((text[:-1], MEMBER, digest.encode(), b'"}\n')), digest
 
 
 def digest_of(raw: bytes) -> str | None:

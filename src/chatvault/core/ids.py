@@ -15,7 +15,8 @@ def new_id(now_ns: int | None = None) -> str:
     """
     millis = (now_ns if now_ns is not None else time.time_ns()) // 1_000_000
     noise = _BITS(74)
-    return f"{(millis << 80) | (7 << 76) | ((noise >> 62) << 64) | (2 << 62) | (noise & 0x3FFF_FFFF_FFFF_FFFF):032x}"
+    number = (millis << 80) | (7 << 76) | ((noise >> 62) << 64) | (2 << 62) | (noise & 0x3FFF_FFFF_FFFF_FFFF)
+    return number.to_bytes(16).hex()
 
 
 def short_id(prefix: str) -> str:

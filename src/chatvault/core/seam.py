@@ -21,7 +21,6 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: list[Header]
     length: int | None = None
-    lines: bytes | None = None
 
 
 FaultCode = Literal[

@@ -18,7 +18,7 @@ from chatvault.core.errors import ChatVaultError, ClientError, JournalError, Tim
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
-from chatvault.counting.measure import keep
+from chatvault.counting.measure import KEEP, keep
 from chatvault.gateway import local
 from chatvault.gateway.admission import Admitted
 from chatvault.gateway.answers import error_answer, passed
@@ -153,10 +153,13 @@ class Call:
         """The answer has begun: the request's body will not be needed again."""
         if self.held:
             self._release()
-        if self.admitted is not None and self.admitted.body:
-            if self.endpoint is not None and self.endpoint.conversation:
-                self.outcome.asked = keep(self.admitted.body)
-            self.admitted.body = b""
+        admitted = self.admitted
+        if admitted is None or not admitted.body:
+            return
+        if admitted.input_bytes > KEEP and self.endpoint is not None and self.endpoint.conversation:
+            self.outcome.asked = keep(admitted.body)  # of a small one all is kept, where it is
+        if admitted.input_bytes > KEEP:
+            admitted.body = b""
 
     @property
     def may_retry(self) -> bool:

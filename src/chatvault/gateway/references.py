@@ -48,7 +48,10 @@ def points_elsewhere(dialect: str, request: AskedFields, body: Body) -> bool:
     kept = _KEPT.get(dialect)
     if kept is not None and not kept.isdisjoint(request.fields.values):
         return True
-    return any(word in body for word in _POINTING[dialect.partition(".")[0]])
+    for word in _POINTING[dialect.partition(".")[0]]:  # noqa: SIM110 - a generator would cost more than the searches
+        if word in body:
+            return True
+    return False
 
 
 def runs_tools(request: AskedFields) -> bool:

@@ -84,7 +84,7 @@ def opened_line(call: "Call", admitted: "Admitted") -> Opened:
         reserved=admitted.reserved,
         budgets=reserved_of(call),
         trace=call.trace,
-        client=call.worker.client_of(call.connection),
+        client=call.client(),
         private=_request_private(call, admitted),
     )
 
@@ -138,7 +138,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         upstream_id=outcome.upstream_id,
         bytes_out=call.bytes_out,
         trace=call.trace,
-        client=call.worker.client_of(call.connection),
+        client=call.client(),
         private=_private(call, admitted, outcome),
     )
 

@@ -14,7 +14,7 @@ from chatvault.core.states import State
 from chatvault.core.usage import Usage
 from chatvault.counting.estimate import estimate
 from chatvault.counting.families import family_of
-from chatvault.counting.measure import Kept, asked, said, said_in_events
+from chatvault.counting.measure import asked, keep, said, said_in_events
 
 if TYPE_CHECKING:
     from chatvault.gateway.call import Call
@@ -45,10 +45,7 @@ def unsaid_usage(call: "Call", state: State) -> tuple[Usage, Sizes] | None:
         spoken, events = said(answer), 0
     else:
         return None
-    sizes = _asked(outcome.asked)
+    kept = outcome.asked or (keep(admitted.body) if admitted.body else None)
+    sizes = asked(kept) if kept is not None else Sizes()
     sizes = msgspec.structs.replace(sizes, said=spoken, events=events)
     return estimate(sizes, family_of(admitted.target)), sizes
-
-
-def _asked(kept: Kept | None) -> Sizes:
-    return asked(kept) if kept is not None else Sizes()

@@ -40,11 +40,12 @@ class WholeRelay:
         if self._other is not None:
             self._other.body(data)
             return
+        before = self._size
         self._parts.append(data)
-        self._size += len(data)
-        if self._size > HOLD:
+        self._size = size = before + len(data)
+        if size > HOLD:
             self._hand_over(RawRelay(self._call, json=True))
-        elif self._size - len(data) < _TELLING and self._begins_as_events():
+        elif before < _TELLING and (before or not data.startswith(b"{")) and self._begins_as_events():
             self._hand_over(StreamRelay(self._call))
 
     def _begins_as_events(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from chatvault.core.errors import ClientError
-from chatvault.core.seam import Answer, Fault, FaultCode, Head, Request
+from chatvault.core.seam import Answer, Fault, FaultCode, Request
 from chatvault.wire.chunked import ChunkedBody
 from chatvault.wire.http_answer import BEGINNING, AnswerHead, BadAnswer, parse_answer
 
@@ -309,7 +309,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = length = head.length
         if head.chunked:
             self._chunked = ChunkedBody()
-        exchange.answer.head(Head(head.status, head.headers, length))
+        exchange.answer.head(head)
         if self._exchange is exchange and (data or length == 0):
             self._read_body(exchange, data)
 

@@ -122,7 +122,7 @@ def upper_bound(
     each of its `choices`; None: what the model can say at most, else the context window.
     """
     window = price.context_window
-    if window is not None and any(start > window for _, start, _ in price.tiers):
+    if window is not None and price.tiers and any(start > window for _, start, _ in price.tiers):
         window = None  # a tier beyond it says that the model takes more than this
     tokens_in = input_bytes if input_bytes is not None else window
     tokens_out = max_output_tokens if max_output_tokens is not None else price.output_limit or window

@@ -5,9 +5,7 @@ refused. One regular expression is the grammar of a whole head, as in `http_head
 import re
 from typing import Final
 
-import msgspec
-
-from chatvault.core.seam import Header
+from chatvault.core.seam import Head, Header
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEAD: Final = re.compile(
@@ -31,16 +29,12 @@ class BadAnswer(Exception):
         self.detail = detail
 
 
-class AnswerHead(msgspec.Struct, frozen=True, gc=False):
-    """`length` is the body's in bytes, None where it is not announced: then it is `chunked`, or goes on until the
-    connection ends. A body that cannot be (status 204, 304, 1xx) has length 0. `keep_alive`: another answer may
-    follow over the connection."""
+class AnswerHead(Head, frozen=True, gc=False):
+    """Where no `length` is announced the body is `chunked`, or goes on until the connection ends. A body that cannot be
+    (status 204, 304, 1xx) has length 0. `keep_alive`: another answer may follow over the connection."""
 
-    status: int
-    headers: list[Header]
-    length: int | None
-    chunked: bool
-    keep_alive: bool
+    chunked: bool = False
+    keep_alive: bool = False
 
 
 def parse_answer(data: bytes) -> AnswerHead:
@@ -63,10 +57,11 @@ def parse_answer(data: bytes) -> AnswerHead:
         options = [each.strip() for each in fields[b"connection"].lower().split(b",")]
         keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
     if status >= 200 and status not in _NO_BODY:
-        return AnswerHead(status, headers, size, chunked, keep_alive and (chunked or size is not None))
+        keep_alive = keep_alive and (chunked or size is not None)
+        return AnswerHead(status, headers, size, chunked=chunked, keep_alive=keep_alive)
     if status == 101 or (status < 200 and (size or chunked)):
         raise BadAnswer(f"status {status}, which was not asked for, or an interim answer with a body")
-    return AnswerHead(status, headers, 0, False, keep_alive)
+    return AnswerHead(status, headers, 0, keep_alive=keep_alive)
 
 
 def _once(headers: list[Header]) -> dict[bytes, bytes]:

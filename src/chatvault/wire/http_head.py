@@ -32,6 +32,7 @@ _MODELS: Final = (b"/v1/models/", b"/v1beta/models/")
 _SLASH: Final = re.compile(rb"%2[fF]")
 _REMEMBERED: Final = 256
 """Bytes of a target or host whose check may be remembered."""
+_MOST_DIGITS: Final = 15
 _DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _KEPT: Final = 4 << 10
@@ -69,7 +70,8 @@ class HeadReader:
         last, before, after = self._last, self._before, self._after
         if last is not None and data.startswith(before) and data.endswith(after):
             digits = data[len(before) : len(data) - len(after)]
-            if len(before) + len(digits) + len(after) == len(data) and _DIGITS.fullmatch(digits):
+            whole = len(before) + len(digits) + len(after) == len(data)
+            if whole and digits.isdigit() and len(digits) <= _MOST_DIGITS:
                 return last, int(digits)
         head = parse_head(data)
         length = body_length(head)

@@ -30,24 +30,15 @@ _STAND_IN: Final = rb"\\ue\1"
 """A letter of the private use area for each surrogate: as long, and different from each other."""
 
 
-class Fields:
+class Fields(msgspec.Struct, gc=False):
     """The fields of one JSON object, and where their values lie in `body`."""
 
-    __slots__ = ("_laid", "_spans", "body", "values")
-
-    def __init__(
-        self,
-        body: Body,
-        values: dict[str, Raw],
-        laid: list[bytes | Raw] | None = None,
-        spans: dict[str, tuple[int, int]] | None = None,
-    ) -> None:
-        """`laid` are the pieces that `body` is made of: what stands before a value and the value, in turn. Where it
-        was not taken apart so, `spans` say where the values lie."""
-        self.body = body
-        self.values = values
-        self._laid = laid
-        self._spans = spans
+    body: Body
+    values: dict[str, Raw]
+    _laid: list[bytes | Raw] | None = None
+    """The pieces that `body` is made of: what stands before a value and the value, in turn, and the closing brace.
+    Where it was not taken apart so, `_spans` say where the values lie."""
+    _spans: dict[str, tuple[int, int]] | None = None
 
     @property
     def spans(self) -> dict[str, tuple[int, int]]:
@@ -106,32 +97,21 @@ class Fields:
         return gaps
 
 
-class _Leads(dict[str, bytes]):
-    """What stands before a value, by its key, the way most clients write it: bounded, and only for keys that are
-    written in one way, lower-case letters, digits and `_`."""
-
-    def __init__(self, comma: bytes, colon: bytes) -> None:
-        super().__init__()
-        self._comma = comma
-        self._colon = colon
-
-    def __missing__(self, name: str) -> bytes:
-        if _PLAIN_KEY.fullmatch(name) is None:
-            raise KeyError(name)
-        lead = b'%b"%b"%b' % (self._comma, name.encode(), self._colon)
-        if len(self) < _MOST_LEADS:
-            self[name] = lead
-        return lead
-
-    def first(self, lead: bytes | Raw) -> bytes:
-        """The lead of an object's first key."""
-        return b"{%b" % bytes(lead)[len(self._comma) :]
-
-
 _PLAIN_KEY: Final = re.compile(r"[a-z0-9_]{1,64}")
-_MOST_LEADS: Final = 512
-_WIDE: Final = _Leads(b", ", b": ")
-_TIGHT: Final = _Leads(b",", b":")
+_MOST_KEYS: Final = 32
+
+
+@lru_cache(maxsize=256)
+def _leads(names: tuple[str, ...], wide: bool) -> tuple[bytes, ...] | None:
+    """What stands before each value of an object with these keys, and behind the last, as most clients write it, with a
+    blank behind commas and colons if `wide`. None for keys that can be written in another way, or that are kept from
+    being remembered: lower-case letters, digits and `_` alone are written in one."""
+    if not names or len(names) > _MOST_KEYS or not all(map(_PLAIN_KEY.fullmatch, names)):
+        return None
+    comma, colon = (b", ", b": ") if wide else (b",", b":")
+    leads = [b'%b"%b"%b' % (comma, name.encode(), colon) for name in names]
+    leads[0] = b"{" + leads[0][len(comma) :]
+    return *leads, b"}"
 
 
 def _laid_out(body: bytes, values: dict[str, Raw]) -> list[bytes | Raw] | None:
@@ -140,17 +120,14 @@ def _laid_out(body: bytes, values: dict[str, Raw]) -> list[bytes | Raw] | None:
     Made again of the keys and values that the decoder found, each once, the body is the same byte for byte: so it
     holds each key once, and these are their places.
     """
-    leads = _WIDE if body.startswith(b'": ', body.find(b'"', 2)) else _TIGHT
-    pieces: list[bytes | Raw] = []
-    try:
-        for name, raw in values.items():
-            pieces += (leads[name], raw)
-    except KeyError:
+    names = tuple(values)
+    if len(body) > COPIED or len("".join(names)) > _MOST_KEYS * 64:
         return None
-    if not pieces:
+    leads = _leads(names, body.startswith(b'": ', body.find(b'"', 2)))
+    if leads is None:
         return None
-    pieces[0] = leads.first(pieces[0])
-    pieces.append(b"}")
+    pieces: list[bytes | Raw] = [*leads, *values.values()]
+    pieces[0::2], pieces[1::2] = leads, values.values()
     return pieces if b"".join(pieces) == body else None
 
 
@@ -161,7 +138,7 @@ def scan(body: Body, decided: frozenset[str]) -> Fields:
     collide.
     """
     text, values = _values(body)
-    if text is body and isinstance(body, bytes) and len(body) <= COPIED:
+    if text is body and isinstance(body, bytes):
         laid = _laid_out(body, values)
         if laid is not None:
             return Fields(body, values, laid)
@@ -171,7 +148,7 @@ def scan(body: Body, decided: frozenset[str]) -> Fields:
     spans = _spans(text, values)
     if text is not body:
         values = {name: Raw(body[start:end]) for name, (start, end) in spans.items()}
-    return Fields(body, values, spans=spans)
+    return Fields(body, values, None, spans)
 
 
 def without_surrogates(text: Body) -> bytes | None:

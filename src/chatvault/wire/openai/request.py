@@ -34,15 +34,12 @@ _truth: Callable[[Raw], bool | None] = msgspec.json.Decoder(bool | None).decode
 _count: Callable[[Raw], int | float | None] = msgspec.json.Decoder(int | float | None).decode
 
 
-class JsonRequest:
+class JsonRequest(msgspec.Struct, gc=False):
     """A JSON request: its fields by name, and what a gateway decides on."""
 
-    __slots__ = ("fields", "model", "stream")
-
-    def __init__(self, fields: Fields, model: str | None, stream: bool) -> None:
-        self.fields = fields
-        self.model = model
-        self.stream = stream
+    fields: Fields
+    model: str | None
+    stream: bool
 
     def max_output(self) -> int | None:
         """The most tokens the answer may hold, over all its choices; None if the request sets no bound (a
@@ -90,7 +87,7 @@ class JsonRequest:
         nothing.
         """
         values, found = self.fields.values, dict[str, object]()
-        if values.keys().isdisjoint(_ABOUT):
+        if not ("metadata" in values or "user" in values or "safety_identifier" in values):
             return found
         for name in _ABOUT:
             if name in values:
