@@ -131,6 +131,17 @@ def test_what_is_quiet_is_forgotten() -> None:
     assert limiter.all() == ()
 
 
+def test_meters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatvault.access.limiter._METERS", 2)
+    limiter, swept = Limiter(), Limiter().swept
+    running = limiter.meter(Limited("token", "a", Limits(concurrent=1)))
+    through(admit((running,), 0, 0))
+    for name in "bc":
+        limiter.meter(Limited("token", name, Limits(concurrent=1)))
+    assert [meter.limited.subject for meter in limiter.all()] == ["a", "c"], "what is under way is kept"
+    assert limiter.swept > swept, "whoever kept the forgotten one gets another"
+
+
 def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatvault.access.limiter._ADDRESSES", 3)
     limiter, limits = Limiter(), Limits(requests_per_minute=1)

@@ -15,6 +15,9 @@ from chatvault.access.window import Window
 MICRO: Final = 1_000_000
 _ADDRESSES: Final = 20_000
 """Meters of addresses that are kept; beyond them the longest unused is forgotten."""
+_METERS: Final = 24_000
+"""Other meters that are kept, about 1 KB each; beyond them the oldest that nothing is under way of is forgotten, with
+what it has counted. Who could make so many tokens call within an hour could make as many with fresh limits."""
 
 
 class Exceeded(msgspec.Struct, frozen=True, gc=False):
@@ -178,6 +181,8 @@ class Limiter:
         key = (limited.scope, limited.subject)
         meter = self._meters.get(key)
         if meter is None:
+            if len(self._meters) >= _METERS:
+                self._forget_one()
             meter = self._meters[key] = Meter(limited, self._workers)
         elif meter.limited != limited:
             meter.change(limited, self._workers)
@@ -195,6 +200,12 @@ class Limiter:
             meter.change(Limited("address", address, limits), self._workers)
         meters[address] = meter  # so that the longest unused is the first
         return meter
+
+    def _forget_one(self) -> None:
+        oldest = next((key for key, meter in self._meters.items() if not meter.running), None)
+        if oldest is not None:
+            del self._meters[oldest]
+            self.swept += 1
 
     def sweep(self, now: int) -> None:
         """Forget what counts nothing any more."""
