@@ -29,6 +29,7 @@ COMMANDS = (
     "demo",
     "usage",
     "logs",
+    "explain",
     "models",
     "fake",
     "bench",

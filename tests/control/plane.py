@@ -17,6 +17,7 @@ from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
 from chatvault.control.budgets import Budgets, budgets_router
 from chatvault.control.edge import App, Edge
+from chatvault.control.explain import Explain, explain_router
 from chatvault.control.feed_server import FeedServer, Pace, open_feed
 from chatvault.control.first_start import FirstStart
 from chatvault.control.google_grant import exchange
@@ -81,6 +82,7 @@ class Plane:
         self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
         self.default_limits: Limits | None = None
         self.tokens = Tokens(vault, PEPPER, feed, self.journal, lambda: self.default_limits)
+        self.budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, self.journal)
         self.first_start = FirstStart(vault, self.tokens, given=False)
         parts = Parts(
             "0.1", feed, self.journal, self._coverage, vault.count, self.queries, self.access.states
@@ -90,10 +92,9 @@ class Plane:
             projects_router(Projects(vault.people, feed, self.journal, self.queries), self.gate),
             users_router(Users(vault.people, feed, self.journal), self.gate),
             tokens_router(self.tokens, self.queries, self.gate),
-            budgets_router(
-                Budgets(vault.budgets, (vault, vault.people), feed, self.lender, self.journal), self.gate
-            ),
+            budgets_router(self.budgets, self.gate),
             usage_router(self.queries, self.gate),
+            explain_router(Explain(data / "journal", self.queries, vault, self.budgets), self.gate),
             reload_router(Reload(self._resolve, feed, self.journal, self.access), self.gate),
         ]
         self.routes = {

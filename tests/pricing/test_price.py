@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatvault.core.usage import Usage
-from chatvault.pricing.price import Price, cost, make_price, upper_bound
+from chatvault.pricing.price import Price, bill, cost, make_price, upper_bound
 
 PLAIN = make_price("openai", "gpt", "config", {"input": 2, "output": 10, "cached": 1})
 RICH = make_price(
@@ -101,6 +101,24 @@ def test_the_bound_holds_whatever_was_used(
         assert due is not None
         assert most is not None
         assert due <= most
+        parts = bill(price, used)
+        assert sum(units * (rate or 0) for _, units, rate in parts) == due
+        assert all(units > 0 for _, units, _ in parts)
+
+
+def test_a_bill_names_each_part_and_what_has_no_rate() -> None:
+    used = Usage(input=2_000, cached=500, output=30, reasoning=10, searches=2)
+    assert bill(PLAIN, used)[-1] == ("searches", 2, None)
+    assert cost(PLAIN, used) is None
+    parts = {field: (units, rate) for field, units, rate in bill(RICH, used)}
+    assert (parts["input"][0], parts["cached"][0], parts["output"][0], parts["reasoning"][0]) == (
+        1_500,
+        500,
+        20,
+        10,
+    )
+    assert (parts["input"][1], parts["output"][1]) == (250, 2_000)
+    assert parts["request"] == (1, RICH.rates["request"])
 
 
 def test_a_bound_counts_choices_and_searches() -> None:

@@ -10,6 +10,7 @@ from chatvault.cli import (
     budget,
     config,
     demo,
+    explain,
     fake,
     logs,
     models,
@@ -45,6 +46,7 @@ app.command("serve", short_help="Run the gateway.")(serve.serve)
 app.command("demo", short_help="See all of it at work, checked, in half a minute.")(demo.demo)
 app.command("usage", short_help="Show what was used, and what it cost.")(usage.usage)
 app.command("logs", short_help="Show the calls, as they end.")(logs.logs)
+app.command("explain", short_help="Tell what happened to a call, and why.")(explain.explain)
 app.add_typer(token.app, name="token", short_help="Make, change, rotate and revoke tokens.")
 app.add_typer(project.app, name="project", short_help="Make projects, switch them off and on.")
 app.add_typer(user.app, name="user", short_help="Make users of a project.")

@@ -13,6 +13,7 @@ from chatvault.control.budgets import Budgets, budgets_router
 from chatvault.control.cleanup import Cleanup
 from chatvault.control.counter import Counter
 from chatvault.control.edge import Edge
+from chatvault.control.explain import Explain, explain_router
 from chatvault.control.feed_server import FeedServer
 from chatvault.control.first_start import FirstStart
 from chatvault.control.health import Health, Parts, health_router
@@ -71,6 +72,7 @@ def build(
         tokens_router(tokens, queries, gate),
         budgets_router(budgets, gate),
         usage_router(queries, gate),
+        explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
         reload_router(reload, gate),
     )
     app = create_app(routers, f"http://{server.host}:{server.port}", options.version)

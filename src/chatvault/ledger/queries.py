@@ -18,7 +18,7 @@ from chatvault.ledger.batch import Position
 from chatvault.ledger.faults import unavailable
 from chatvault.ledger.filter import Filter
 from chatvault.ledger.place import ledger_place
-from chatvault.ledger.schema import positions, usage_logs
+from chatvault.ledger.schema import positions, prices, usage_logs
 from chatvault.ledger.state import RecorderState, read_state
 from chatvault.ledger.summary import DIMENSIONS, Dimension, Summary, summary_of, summary_query
 
@@ -55,6 +55,16 @@ class Use(msgspec.Struct, frozen=True):
     requests: int = 0
     last_us: int | None = None
     """When the last call began, microseconds since the epoch."""
+
+
+class KnownPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """A price as the journal has it: pico-dollars a unit, and tiers as in `Priced`."""
+
+    provider: str
+    model: str
+    source: str
+    rates: dict[str, int]
+    tiers: tuple[tuple[str, int, int], ...]
 
 
 class LedgerQueries:
@@ -105,6 +115,20 @@ class LedgerQueries:
     async def call(self, id: str) -> Call | None:
         found = await self._calls(select(usage_logs).where(usage_logs.c.id == id))
         return found[0] if found else None
+
+    async def price(self, version: str) -> KnownPrice | None:
+        """A price that calls on record refer to."""
+        query = select(prices).where(prices.c.version == version)
+        row = await self._ask(lambda connection: connection.execute(query).mappings().first())
+        if row is None:
+            return None
+        return KnownPrice(
+            provider=row["provider"],
+            model=row["model"],
+            source=row["source"],
+            rates=msgspec.json.decode(row["rates"], type=dict[str, int]),
+            tiers=msgspec.json.decode(row["tiers"], type=tuple[tuple[str, int, int], ...]),
+        )
 
     async def uses(self, tokens: list[str]) -> dict[str, Use]:
         """How these tokens were used; one that never was is absent. Calls that were refused do not count."""

@@ -167,13 +167,21 @@ def _at(price: Price, tokens_in: int) -> dict[str, int]:
     return rates | reached if reached else rates
 
 
+Part = tuple[str, int, int | None]
+"""What is priced, how many units of it, and pico-dollars a unit; None: the price says nothing of it."""
+
+
+def bill(price: Price, usage: Usage) -> list[Part]:
+    """What `cost` multiplies and adds: each token once, and the fees. Parts of no units are left out."""
+    rates = _at(price, usage.input)
+    fee = rates.get("request", 0)
+    parts = [("request", 1, fee)] if fee else []
+    return [*parts, *(part for part in _parts(rates, usage) if part[1])]
+
+
 def _cost_of_parts(rates: dict[str, int], usage: Usage) -> int | None:
     total = rates.get("request", 0)
-    for count, rate in (
-        *_input_parts(rates, usage),
-        *_output_parts(rates, usage),
-        (usage.searches, rates.get("searches")),
-    ):
+    for _, count, rate in _parts(rates, usage):
         if count:
             if rate is None:
                 return None
@@ -181,10 +189,18 @@ def _cost_of_parts(rates: dict[str, int], usage: Usage) -> int | None:
     return total
 
 
-def _input_parts(rates: dict[str, int], usage: Usage) -> list[tuple[int, int | None]]:
-    """Disjoint counts and their rates. Where cached tokens and audio or images don't fit beside each other
-    into the input, they overlap: such tokens are cached audio, cached images, and the cheaper text is cached
-    first."""
+def _parts(rates: dict[str, int], usage: Usage) -> list[Part]:
+    """Disjoint counts and their rates."""
+    return [
+        *_input_parts(rates, usage),
+        *_output_parts(rates, usage),
+        ("searches", usage.searches, rates.get("searches")),
+    ]
+
+
+def _input_parts(rates: dict[str, int], usage: Usage) -> list[Part]:
+    """Where cached tokens and audio or images don't fit beside each other into the input, they overlap: such tokens are
+    cached audio, cached images, and the cheaper text is cached first."""
     plain = rates.get("input")
     cached_rate = rates.get("cached", plain)
     write_rate = rates.get("cache_write", plain)
@@ -193,27 +209,26 @@ def _input_parts(rates: dict[str, int], usage: Usage) -> list[tuple[int, int | N
     cached_audio = min(max(-rest, 0), cached, audio)
     cached_image = min(max(-rest - cached_audio, 0), cached - cached_audio, image)
     return [
-        (max(rest, 0), plain),
-        (cached - cached_audio - cached_image, cached_rate),
-        (cached_audio, rates.get("cached_audio", cached_rate)),
-        (cached_image, rates.get("cached_image", cached_rate)),
-        (usage.cache_write, write_rate),
-        (usage.cache_write_1h, rates.get("cache_write_1h", write_rate)),
-        (audio - cached_audio, rates.get("input_audio", plain)),
-        (image - cached_image, rates.get("input_image", plain)),
+        ("input", max(rest, 0), plain),
+        ("cached", cached - cached_audio - cached_image, cached_rate),
+        ("cached_audio", cached_audio, rates.get("cached_audio", cached_rate)),
+        ("cached_image", cached_image, rates.get("cached_image", cached_rate)),
+        ("cache_write", usage.cache_write, write_rate),
+        ("cache_write_1h", usage.cache_write_1h, rates.get("cache_write_1h", write_rate)),
+        ("input_audio", audio - cached_audio, rates.get("input_audio", plain)),
+        ("input_image", image - cached_image, rates.get("input_image", plain)),
     ]
 
 
-def _output_parts(rates: dict[str, int], usage: Usage) -> list[tuple[int, int | None]]:
-    """Disjoint counts and their rates. Reasoning that does not fit beside audio and images is part of
-    these."""
+def _output_parts(rates: dict[str, int], usage: Usage) -> list[Part]:
+    """Reasoning that does not fit beside audio and images is part of these."""
     plain = rates.get("output")
     shaped = usage.output_audio + usage.output_image
     rest = usage.output - usage.reasoning - shaped
     reasoning = usage.reasoning - min(max(-rest, 0), usage.reasoning, shaped)
     return [
-        (max(rest, 0), plain),
-        (reasoning, rates.get("reasoning", plain)),
-        (usage.output_audio, rates.get("output_audio", plain)),
-        (usage.output_image, rates.get("output_image", plain)),
+        ("output", max(rest, 0), plain),
+        ("reasoning", reasoning, rates.get("reasoning", plain)),
+        ("output_audio", usage.output_audio, rates.get("output_audio", plain)),
+        ("output_image", usage.output_image, rates.get("output_image", plain)),
     ]
