@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chatvault.access.limiter import MICRO, Exceeded, Left, Limiter, Meter, Ticket, admit, left
 from chatvault.access.limits import Limited, Limits
+from chatvault.access.past import Past, Span, Used
 
 HOUR = 3600 * MICRO
 
@@ -208,3 +209,38 @@ class Against(RuleBasedStateMachine):
 
 
 TestAgainst = Against.TestCase
+
+
+def past(subject: str, *used: tuple[int, int, int], seconds: int = 60) -> Past:
+    return Past("token", subject, (Span(seconds, tuple(Used(*each) for each in used)),))
+
+
+def test_a_window_goes_on_with_its_share_of_the_past() -> None:
+    limiter, limits = Limiter(3), Limits(requests_per_minute=9, tokens_per_minute=900, requests_per_hour=9)
+    limiter.recall(past("x", (10, 4, 100), (20, 1, 50)), 1000)  # before anybody has asked for the meter
+    (meter,) = meters(limiter, token=limits)
+    windows = {gauge.rule.limit: gauge.window.entries() for gauge in meter.gauges}
+    assert windows["requests_per_minute"] == [(1010, 2), (1020, 0)]
+    assert windows["tokens_per_minute"] == [(1010, 34), (1020, 16)]
+    assert windows["requests_per_hour"] == []
+    limiter.recall(past("x", (10, 4, 100)), 1000)
+    assert meter.requests[0].window.expire(1030) == 2
+
+
+def test_the_past_may_come_late_and_once() -> None:
+    limiter = Limiter()
+    held = meters(limiter, token=Limits(requests_per_minute=3))
+    through(admit(held, 0, 5000))
+    limiter.recall(past("x", (10, 2, 0)), 1000)
+    limiter.recall(past("x", (10, 2, 0)), 1000)
+    assert refused(admit(held, 0, 6000)).used == 3
+    through(admit(held, 0, 60 * MICRO + 1010))
+
+
+@given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 9))
+def test_shares_are_even_and_never_less_than_the_whole(counted: list[int], workers: int) -> None:
+    limiter = Limiter(workers)
+    limiter.recall(past("x", *((n, calls, 0) for n, calls in enumerate(counted))), 0)
+    (meter,) = meters(limiter, token=Limits(requests_per_minute=1))
+    assert meter.requests[0].window.used == -(-sum(counted) // workers)
+    assert all(weight >= 0 for _, weight in meter.requests[0].window.entries())

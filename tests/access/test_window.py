@@ -113,3 +113,17 @@ class Against(RuleBasedStateMachine):
 
 
 TestAgainst = Against.TestCase
+
+
+def test_what_was_used_before_counts_before_all_else() -> None:
+    window = Window(SPAN)
+    filed = window.add(100, 5)
+    window.precede([(-50, 2), (20, 3), (100, 9)])  # the last is not from before
+    assert window.entries() == [(-50, 2), (20, 3), (100, 5)]
+    assert window.expire(110) == 10
+    assert window.next_in(110) == SPAN - 50 - 110
+    window.adjust(filed, -4)
+    assert window.expire(SPAN + 20) == 1
+    window.precede([(10, 7)])  # such have left already
+    assert window.expire(SPAN + 20) == 1
+    assert (Window(SPAN).next_in(3), Window(SPAN).empty_in(3)) == (0, 0)

@@ -28,6 +28,7 @@ COMMANDS = (
     "serve",
     "demo",
     "usage",
+    "limits",
     "logs",
     "explain",
     "models",

@@ -57,6 +57,18 @@ def test_a_user_is_made_and_switched_off_and_on(run: Run, gateway: OwnGateway) -
     assert run("user", "show", "ada", "--json")["limits"] == {"requests_per_hour": 5}
 
 
+def test_windows_of_limits_are_shown(run: Run, gateway: OwnGateway) -> None:
+    made = run("token", "create", "--name", "n", "--limit", "3/minute", "--limit", "concurrent=2", "--json")
+    assert call(gateway, made["token"])[0] == 200
+    shown = run("limits", "--scope", "token", "--subject", made["token_id"])
+    assert "requests_per_minute     3     1     2" in shown
+    rows = run("limits", "--subject", made["token_id"], "--json")["data"]
+    assert {row["limit"]: (row["used"], row["left"]) for row in rows} == {
+        "requests_per_minute": (1, 2),
+        "concurrent": (0, 2),
+    }
+
+
 def test_a_token_is_bounded_and_rotated(run: Run, gateway: OwnGateway) -> None:
     made = run(
         "token", "create", "--name", "n", "--limit", "7/minute", "--idle", "30d", "--max-requests", "5",

@@ -23,6 +23,7 @@ from chatvault.control.first_start import FirstStart
 from chatvault.control.google_grant import exchange
 from chatvault.control.health import Health, Parts, health_router
 from chatvault.control.lender import Lender
+from chatvault.control.limits import limits_router
 from chatvault.control.options import Resolved
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
@@ -93,6 +94,7 @@ class Plane:
             users_router(Users(vault.people, feed, self.journal), self.gate),
             tokens_router(self.tokens, self.queries, self.gate),
             budgets_router(self.budgets, self.gate),
+            limits_router(feed, self.gate),
             usage_router(self.queries, self.gate),
             explain_router(Explain(data / "journal", self.queries, vault, self.budgets), self.gate),
             reload_router(Reload(self._resolve, feed, self.journal, self.access), self.gate),

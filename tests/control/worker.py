@@ -54,11 +54,13 @@ class Worker:
 
 @asynccontextmanager
 async def connected(
-    path: Path, number: int = 0, *, auto: bool = True, pid: int | None = None
+    path: Path, number: int = 0, *, auto: bool = True, pid: int | None = None, began: int = 0
 ) -> AsyncIterator[Worker]:
     reader, writer = await asyncio.open_unix_connection(str(path))
     worker = Worker(reader, writer, auto)
-    worker.say(Hello(worker=number, pid=os.getpid() if pid is None else pid, chain=f"chain_{number}"))
+    worker.say(
+        Hello(worker=number, pid=os.getpid() if pid is None else pid, chain=f"chain_{number}", began=began)
+    )
     task = asyncio.get_running_loop().create_task(_quietly(worker))
     try:
         yield worker

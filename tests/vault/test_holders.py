@@ -83,3 +83,13 @@ async def test_who_is_switched_off_counts_as_revoked(vault: Vault, table: object
     async with vault._database.change() as connection:
         await connection.execute(update(table).values(active=False))  # type: ignore[arg-type]
     assert (await found(vault, 1)).revoked
+
+
+async def test_a_token_answers_for_all_that_were_minted_below_it(vault: Vault) -> None:
+    for number, parent in ((0, None), (1, 0), (2, 1), (3, 1), (4, None)):
+        await vault.add(token(number, parent=None if parent is None else f"tok_{parent}"), digest(number))
+    minted = await vault.minted(["tok_0", "tok_1", "tok_4"])
+    assert {owner: sorted(tokens) for owner, tokens in minted.items()} == {
+        "tok_0": ["tok_1", "tok_2", "tok_3"],
+        "tok_1": ["tok_2", "tok_3"],
+    }

@@ -5,11 +5,12 @@ was really used. Where several workers share the work, each holds an even share 
 together let through at most one more per worker than the limit says.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from chatvault.access.limits import Limited, Limits, Rule, Scope, Unit
+from chatvault.access.past import Past
 from chatvault.access.window import Window
 
 MICRO: Final = 1_000_000
@@ -87,6 +88,20 @@ class Meter:
             return Exceeded(self.limited.scope, self.limited.subject, "concurrent", most, self.running, None)
         return None
 
+    def recall(self, past: Past, workers: int, shift: int) -> None:
+        """Count this worker's share of what was used before it began. `shift` makes the limiter's clock of the
+        past's."""
+        for span in past.spans:
+            for gauge in self.gauges:
+                if gauge.rule.seconds == span.seconds:
+                    counted = [
+                        used.calls if gauge.rule.unit == "requests" else used.tokens for used in span.used
+                    ]
+                    shares = _shares(counted, workers)
+                    gauge.window.precede(
+                        [(used.at + shift, n) for used, n in zip(span.used, shares, strict=True)]
+                    )
+
     def quiet(self, now: int) -> bool:
         """Whether it counts nothing, so that it can be forgotten."""
         return not self.running and not any(gauge.window.expire(now) for gauge in self.gauges)
@@ -160,7 +175,7 @@ class Limiter:
     """The meters of a worker. `workers` is how many share the work. Times are microseconds of a clock that only goes
     forward."""
 
-    __slots__ = ("_addresses", "_meters", "_workers", "swept")
+    __slots__ = ("_addresses", "_meters", "_pasts", "_recalled", "_workers", "swept")
 
     def __init__(self, workers: int = 1) -> None:
         self.swept = 0
@@ -168,6 +183,8 @@ class Limiter:
         self._workers = workers
         self._meters: dict[tuple[Scope, str], Meter] = {}
         self._addresses: dict[str, Meter] = {}
+        self._recalled: dict[tuple[Scope, str], None] = {}
+        self._pasts: dict[tuple[Scope, str], tuple[Past, int]] = {}
 
     def resize(self, workers: int) -> None:
         """Another number of workers shares the work from now on."""
@@ -184,9 +201,27 @@ class Limiter:
             if len(self._meters) >= _METERS:
                 self._forget_one()
             meter = self._meters[key] = Meter(limited, self._workers)
+            past = self._pasts.pop(key, None)
+            if past is not None:
+                meter.recall(past[0], self._workers, past[1])
         elif meter.limited != limited:
             meter.change(limited, self._workers)
         return meter
+
+    def recall(self, past: Past, shift: int) -> None:
+        """What a subject used before this worker began; said again, it is not counted again. `shift` is what the
+        limiter's clock is ahead of the past's."""
+        key = (past.scope, past.subject)
+        if key in self._recalled:
+            return
+        _bound(self._recalled)
+        self._recalled[key] = None
+        meter = self._meters.get(key)
+        if meter is not None:
+            meter.recall(past, self._workers, shift)
+        else:
+            _bound(self._pasts)
+            self._pasts[key] = (past, shift)
 
     def address(self, address: str, limits: Limits) -> Meter:
         """The meter of a client's address."""
@@ -235,3 +270,20 @@ def admit(meters: tuple[Meter, ...], tokens: int, now: int) -> Ticket | Exceeded
         for gauge in meter.tokens:
             filed.append((gauge.window, gauge.window.add(now, tokens)))
     return Ticket(meters, requests, filed, tokens, shadowed)
+
+
+def _shares(counted: list[int], workers: int) -> list[int]:
+    """Of each, what one of the workers takes: all in all an even share, rounded up."""
+    total, taken, shares = 0, 0, []
+    for each in counted:
+        total += each
+        share = -(-total // workers)
+        shares.append(share - taken)
+        taken = share
+    return shares
+
+
+def _bound(kept: dict[tuple[Scope, str], Any]) -> None:
+    """Forget the oldest if there are too many."""
+    if len(kept) >= _METERS:
+        del kept[next(iter(kept))]

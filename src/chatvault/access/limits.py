@@ -12,6 +12,10 @@ SPANS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 """Seconds of the windows there are. Each slides: `day` is the last 24 hours, at any moment."""
 
 
+USUAL_OUTPUT: Final = 512
+"""Tokens that an answer is thought to have, until it has; and a call whose usage nobody knows."""
+
+
 class Rule(msgspec.Struct, frozen=True, gc=False):
     """At most `most` units within any `seconds`. `limit` is the rule's name in `Limits`."""
 

@@ -14,6 +14,7 @@ from typing import Final
 
 ENTRIES: Final = 64
 """Entries that are kept apart; above them neighbours are merged."""
+_NEVER: Final = -(1 << 62)
 
 
 class Window:
@@ -28,7 +29,7 @@ class Window:
         self._times = array("q")
         self._weights = array("q")
         self._first = 0
-        self._gone = -1  # the time of the last entry that has left
+        self._gone = _NEVER  # the time of the last entry that has left
         self.used = 0
         """What counts now, as of the last `expire`."""
 
@@ -70,6 +71,16 @@ class Window:
         self.used += weight
         return now
 
+    def precede(self, entries: list[tuple[int, int]]) -> None:
+        """Count what was used before all that is counted here: (time, weight), the earliest first."""
+        if self._first < len(self._times):
+            entries = [entry for entry in entries if entry[0] < self._times[self._first]]
+        entries = [entry for entry in entries if entry[0] > self._gone]
+        self._times = array("q", [at for at, _ in entries]) + self._times[self._first :]
+        self._weights = array("q", [weight for _, weight in entries]) + self._weights[self._first :]
+        self._first = 0
+        self.used += sum(weight for _, weight in entries)
+
     def adjust(self, at: int, by: int) -> None:
         """Correct what was counted at `at`, which `add` answered; what has left the window is left alone."""
         if at <= self._gone:
@@ -91,6 +102,11 @@ class Window:
             if left <= room:
                 return self._times[index] + self._span - now
         return None
+
+    def next_in(self, now: int) -> int:
+        """Microseconds until the earliest of what counts has left; 0: nothing counts."""
+        self.expire(now)
+        return self._times[self._first] + self._span - now if self._first < len(self._times) else 0
 
     def empty_in(self, now: int) -> int:
         """Microseconds until nothing counts, if nothing is added."""

@@ -19,6 +19,7 @@ from chatvault.control.first_start import FirstStart
 from chatvault.control.health import Health, Parts, health_router
 from chatvault.control.http_server import HttpServer
 from chatvault.control.lender import Lender
+from chatvault.control.limits import limits_router
 from chatvault.control.minting import Minting
 from chatvault.control.options import ControlOptions
 from chatvault.control.projects import Projects, projects_router
@@ -71,6 +72,7 @@ def build(
         users_router(Users(vault.people, feed, keeper), gate),
         tokens_router(tokens, queries, gate),
         budgets_router(budgets, gate),
+        limits_router(feed, gate),
         usage_router(queries, gate),
         explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
         reload_router(reload, gate),

@@ -6,8 +6,19 @@ from typing import Protocol, cast
 
 import msgspec
 
+from chatvault.access.holder import Subject
 from chatvault.feed.frames import Frames
-from chatvault.feed.messages import MOST_QUESTIONS, Ack, Ask, Health, Hello, Lending, Lookup, ToControl
+from chatvault.feed.messages import (
+    MOST_QUESTIONS,
+    Ack,
+    Ask,
+    Health,
+    Hello,
+    Lending,
+    Lookup,
+    Readings,
+    ToControl,
+)
 
 MAX_UNREAD = 8 << 20
 """Bytes a worker may leave unread; then it is dropped, and syncs anew when it returns."""
@@ -34,6 +45,8 @@ class Hub(Protocol):
 
     def lending(self, peer: "Peer", message: Lending) -> None: ...
 
+    def read(self, peer: "Peer", message: Readings) -> None: ...
+
     def lost(self, peer: "Peer") -> None: ...
 
 
@@ -50,6 +63,8 @@ class Peer(asyncio.Protocol):
         self.heard_at = self._clock()
         self.hello: Hello | None = None
         self.health: Health | None = None
+        self.recalled: set[Subject] = set()
+        """Whose past it was told."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are ones in all but name
@@ -90,6 +105,11 @@ class Peer(asyncio.Protocol):
         self._questions -= 1
 
     @property
+    def began(self) -> int:
+        """When the worker's life began, microseconds since the epoch; 0: it wants to know of nothing before."""
+        return 0 if self.hello is None else self.hello.began
+
+    @property
     def chain(self) -> str:
         """The chain that the worker writes, which is its life; empty before it has said so."""
         return "" if self.hello is None else self.hello.chain
@@ -120,5 +140,7 @@ class Peer(asyncio.Protocol):
                 raise ValueError("a worker asks more questions at a time than it may")
             self._questions += 1
             self._hub.questioned(self, message)
+        elif isinstance(message, Readings):
+            self._hub.read(self, message)
         else:
             self._hub.lending(self, message)

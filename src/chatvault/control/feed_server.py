@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from chatvault.access.grant import Whose
+from chatvault.access.limits import Scope
 from chatvault.access.store import GrantSource
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.control.feed_peer import Peer
@@ -27,6 +28,8 @@ from chatvault.control.idleness import Idleness
 from chatvault.control.lender import Lender
 from chatvault.control.lookups import Lookups
 from chatvault.control.questions import Questions
+from chatvault.control.recall import Recall
+from chatvault.control.shown import Shown
 from chatvault.control.sockets import listen_privately
 from chatvault.core.clock import now_us
 from chatvault.core.errors import OperatorError
@@ -42,7 +45,9 @@ from chatvault.feed.messages import (
     Health,
     Hello,
     Lending,
+    Readings,
     Revoke,
+    ShowLimits,
     Welcome,
 )
 
@@ -113,9 +118,11 @@ class FeedServer:
         self._gone = gone
         self._group = group
         self.idleness = Idleness(int(2 * pace.heartbeat * 1e6))
-        self._lookups = Lookups(source, self.idleness, retry=pace.heartbeat / 4)
         self.questions = Questions()
         """Who answers what clients ask on the data port."""
+        self.recall = Recall()
+        self._lookups = Lookups(source, self.idleness, self.recall, retry=pace.heartbeat / 4)
+        self._shows: dict[int, Shown] = {}
         self._strangers: set[Peer] = set()
         self._peers: dict[int, Peer] = {}
         self._pids: dict[int, int] = {}
@@ -157,6 +164,20 @@ class FeedServer:
         message = Revoke(push=self._last_push, whose=whose)
         missing = await self._push(message, {*range(self._expected), *self._peers}, again=True)
         return [worker for worker in missing if worker in self._peers or self._may_live(worker)]
+
+    async def show_limits(self, scope: Scope | None, subject: str | None) -> Shown:
+        """How full the windows are, as all workers say that are connected; those that do not in time are named."""
+        self._last_push += 1
+        number = self._last_push
+        shown = self._shows[number] = Shown(set(self._peers))
+        try:
+            data = frame(ShowLimits(number, scope, subject))
+            for peer in list(self._peers.values()):
+                peer.send(data)
+            await shown.wait(self._pace.patience)
+        finally:
+            del self._shows[number]
+        return shown
 
     def connected(self) -> list[Connected]:
         """The workers that are connected, by number."""
@@ -208,6 +229,11 @@ class FeedServer:
     def lending(self, peer: Peer, message: Lending) -> None:
         self._lender.told(peer, message)
 
+    def read(self, peer: Peer, message: Readings) -> None:
+        shown = self._shows.get(message.number)
+        if shown is not None and peer.hello is not None:
+            shown.take(peer.hello.worker, message)
+
     def lost(self, peer: Peer) -> None:
         self._strangers.discard(peer)
         self._lender.lost(peer)
@@ -225,7 +251,9 @@ class FeedServer:
 
     async def look_up(self) -> None:
         """Answer look-ups, for ever."""
-        await self._lookups.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.recall.run())
+            group.create_task(self._lookups.run())
 
     async def beat(self) -> None:
         """Send signs of life and drop the silent, for ever."""

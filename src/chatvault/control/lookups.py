@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from chatvault.access.holder import Holder
 from chatvault.access.store import GrantSource
 from chatvault.control.idleness import Idleness, Verdict
+from chatvault.control.recall import Recall, RecallAsker
 from chatvault.core.errors import OperatorError
 from chatvault.feed.frames import frame
 from chatvault.feed.messages import Granted
@@ -18,10 +19,8 @@ _NOBODY: Final[tuple[None, Verdict]] = (None, "used")
 _log = logging.getLogger(__name__)
 
 
-class Asker(Protocol):
+class Asker(RecallAsker, Protocol):
     """Who waits for an answer."""
-
-    def send(self, data: bytes) -> None: ...
 
     def answered(self) -> None: ...
 
@@ -34,12 +33,15 @@ class Lookups:
     before the count moved is read again. An answer and a push leave in one turn of the event loop each, so
     their order on the connection is the order of the facts.
 
+    What was used before the worker began is told before its grant, if the ledger says so in time (`recall.py`).
+
     While the store cannot be asked, nothing is answered: the worker says 503 by itself, never 401.
     """
 
-    def __init__(self, source: GrantSource, idleness: Idleness, retry: float = 0.5) -> None:
+    def __init__(self, source: GrantSource, idleness: Idleness, recall: Recall, retry: float = 0.5) -> None:
         self._source = source
         self._idleness = idleness
+        self._recall = recall
         self._retry = retry
         self._moved = 0
         self._waiting: dict[bytes, list[Asker]] = {}
@@ -78,6 +80,10 @@ class Lookups:
                 _log.error("Tokens cannot be looked up: %s", error.message)
                 await asyncio.sleep(self._retry)
                 continue
+            for digest, (holder, _) in found.items():
+                for asker in self._waiting[digest]:
+                    self._recall.ask(asker, holder.grant().limits)
+            await self._recall.wait()
             if moved == self._moved:
                 return found
 

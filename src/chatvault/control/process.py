@@ -68,6 +68,7 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
         open_stores = await asyncio.to_thread(_stores)
         async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
             feed.idleness.open(stores.queries, stores.vault)
+            feed.recall.open(stores.past)
             grants.open(stores.vault)
             accounts = Accounts(stores.keeper.writer.folder, stores.vault.budgets, lender)
             owner = options.runtime / ADMIN_SOCKET

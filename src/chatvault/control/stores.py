@@ -11,6 +11,7 @@ import msgspec
 from chatvault.audit.keeper import JournalKeeper
 from chatvault.audit.sealing import Applied
 from chatvault.config.schema import AuditConfig
+from chatvault.control.ledger_past import LedgerPast
 from chatvault.core.errors import ChatVaultError, JournalError
 from chatvault.ledger.queries import LedgerQueries
 from chatvault.vault.database import FILE
@@ -23,6 +24,7 @@ class Stores(msgspec.Struct, frozen=True):
     vault: Vault
     keeper: JournalKeeper
     queries: LedgerQueries
+    past: LedgerPast
 
 
 def applied_by(queries: LedgerQueries, loop: asyncio.AbstractEventLoop) -> Applied:
@@ -42,14 +44,14 @@ def applied_by(queries: LedgerQueries, loop: asyncio.AbstractEventLoop) -> Appli
 
 @asynccontextmanager
 async def open_stores(data_dir: Path, audit: AuditConfig, version: str) -> AsyncIterator[Stores]:
-    """All three, open. Raises OperatorError."""
+    """All of it, open. Raises OperatorError."""
     queries = await asyncio.to_thread(LedgerQueries, data_dir)
     applied = applied_by(queries, asyncio.get_running_loop())
     try:
         async with open_vault(data_dir / FILE) as vault:
             keeper = await JournalKeeper.open(data_dir, audit, version=version, applied=applied)
             try:
-                yield Stores(vault, keeper, queries)
+                yield Stores(vault, keeper, queries, LedgerPast(queries, vault))
             finally:
                 try:
                     await keeper.close()

@@ -8,6 +8,9 @@ look-up was sent after it.
 import msgspec
 
 from chatvault.access.grant import Grant, Whose
+from chatvault.access.limits import Scope
+from chatvault.access.past import Past
+from chatvault.access.reading import Reading
 from chatvault.config.snapshot import AccessToken, Snapshot
 
 HEARTBEAT = 2.0
@@ -33,6 +36,9 @@ class Hello(_Message, frozen=True, tag="hello"):
     pid: int
     chain: str
     """The chain it writes."""
+    began: int = 0
+    """When, microseconds since the epoch: what was used before then it has not counted. 0: it wants to know of nothing
+    before."""
 
 
 class Lookup(_Message, frozen=True, tag="lookup"):
@@ -115,6 +121,14 @@ class PeriodOver(_Message, frozen=True, tag="period_over"):
     used: int
 
 
+class Readings(_Message, frozen=True, tag="readings"):
+    """The answer to `ShowLimits`. `more`: so many windows are not told."""
+
+    number: int
+    rows: tuple[Reading, ...]
+    more: int = 0
+
+
 # --- control to worker
 
 
@@ -190,6 +204,34 @@ class CallIn(_Message, frozen=True, tag="call_in"):
     start: int
 
 
+class Recalled(_Message, frozen=True, tag="recalled"):
+    """What was used before the worker began, by whoever a grant is limited with. It comes before the grant where the
+    ledger answers fast, else after it."""
+
+    past: tuple[Past, ...]
+
+
+class ShowLimits(_Message, frozen=True, tag="show_limits"):
+    """Say how full the windows are: all, or those of a scope, of a subject."""
+
+    number: int
+    scope: Scope | None = None
+    subject: str | None = None
+
+
 Lending = Balances | Borrow | GaveBack | PeriodOver
-ToControl = Hello | Lookup | Ack | Health | Ask | Lending
-ToWorker = Welcome | Granted | Configure | Revoke | Forget | Access | Beat | Lent | CallIn | Answer
+ToControl = Hello | Lookup | Ack | Health | Ask | Lending | Readings
+ToWorker = (
+    Welcome
+    | Granted
+    | Configure
+    | Revoke
+    | Forget
+    | Access
+    | Beat
+    | Lent
+    | CallIn
+    | Answer
+    | Recalled
+    | ShowLimits
+)

@@ -9,6 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit
+from chatvault.access.limits import USUAL_OUTPUT
 from chatvault.access.purse import Reservation
 from chatvault.core.errors import BudgetExceeded, ChatVaultError, RateLimited
 from chatvault.gateway.spending import Waiter
@@ -17,9 +18,6 @@ from chatvault.gateway.unsaid import unsaid_usage
 if TYPE_CHECKING:
     from chatvault.gateway.admission import Admitted
     from chatvault.gateway.call import Call
-
-_USUAL_OUTPUT: Final = 512
-"""Tokens that an answer is thought to have, until it has."""
 
 
 class Held:
@@ -50,7 +48,7 @@ def enter(call: "Call", admitted: "Admitted") -> None:
     assert standing is not None
     meters = _meters(call)
     if worker.snapshot.limits.models and admitted.model is not None:
-        limited = worker.model_limits(admitted.model)
+        limited = worker.model_limits.of(admitted.model)
         if limited is not None:
             meters = (*meters, worker.limiter.meter(limited))
     budgets = standing.grant.budgets
@@ -59,7 +57,7 @@ def enter(call: "Call", admitted: "Admitted") -> None:
         return
     ticket = None
     if meters:
-        tokens = -(-admitted.input_bytes // 4) + _USUAL_OUTPUT
+        tokens = -(-admitted.input_bytes // 4) + USUAL_OUTPUT
         found = admit(meters, tokens, int(call.began * MICRO))
         if isinstance(found, Exceeded):
             call.held_of = Held(None, meters)

@@ -26,7 +26,9 @@ from chatvault.feed.messages import (
     Hello,
     Lent,
     Lookup,
+    Recalled,
     Revoke,
+    ShowLimits,
     ToWorker,
     Welcome,
 )
@@ -53,6 +55,10 @@ class Subscriber(Protocol):
     def lent(self, message: Lent) -> None: ...
 
     def call_in(self, message: CallIn) -> None: ...
+
+    def recalled(self, message: Recalled) -> None: ...
+
+    def show_limits(self, message: ShowLimits) -> None: ...
 
     def forget(self, whose: Whose) -> None: ...
 
@@ -166,6 +172,10 @@ class FeedClient(asyncio.Protocol):
                 subscriber.granted(message)
             case Answer():
                 subscriber.answered(message)
+            case Recalled():
+                subscriber.recalled(message)
+            case ShowLimits():
+                subscriber.show_limits(message)
             case Configure():
                 subscriber.configure(message.snapshot)
                 self._send(Ack(message.push))

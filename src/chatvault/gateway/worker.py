@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -19,23 +18,34 @@ import msgspec
 from chatvault import __version__
 from chatvault.access.grant import Whose
 from chatvault.access.limiter import MICRO, Limiter
-from chatvault.access.limits import Limited, Limits
+from chatvault.access.limits import Limits
+from chatvault.access.reading import read
 from chatvault.access.usual import Usual
 from chatvault.audit.lines import Priced, Private
 from chatvault.audit.redaction import redact
 from chatvault.audit.writer import ChainWriter
 from chatvault.config.networks import Networks, parse_networks
-from chatvault.config.schema import RateConfig
 from chatvault.config.snapshot import AccessToken, Snapshot
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError, JournalError, OperatorError, PermissionDenied, Unavailable
-from chatvault.feed.messages import Answer, CallIn, Granted, Health, Hello, Lent
+from chatvault.feed.messages import (
+    Answer,
+    CallIn,
+    Granted,
+    Health,
+    Hello,
+    Lent,
+    Readings,
+    Recalled,
+    ShowLimits,
+)
 from chatvault.gateway.call import Call
 from chatvault.gateway.connection import ClientConnection
 from chatvault.gateway.door import overrun
 from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
+from chatvault.gateway.model_limits import ModelLimits, limits_of
 from chatvault.gateway.questions import Questions
 from chatvault.gateway.refusals import Refusals
 from chatvault.gateway.spending import Spending
@@ -49,7 +59,6 @@ log = logging.getLogger(__name__)
 _TICK: Final = 0.5
 _SWEEP: Final = 60.0
 """Seconds between two looks for limits that count nothing any more."""
-_MOST_MODELS: Final = 1000
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +93,7 @@ class Worker:
         self.limiter = Limiter()
         self.address_limits: Limits | None = None
         self.usual = Usual()
-        self._model_limits: dict[str, Limited | None] = {}
+        self.model_limits = ModelLimits({})
         self.book = PriceBook()
         self.directory = Directory({}, {}, (), None)
         self.tokens: dict[str, AccessToken] = {}
@@ -131,8 +140,8 @@ class Worker:
         )
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.limiter.resize(snapshot.server.workers)
-        self.address_limits = _limits(snapshot.limits.address)
-        self._model_limits = {}
+        self.address_limits = limits_of(snapshot.limits.address)
+        self.model_limits = ModelLimits(snapshot.limits.models)
         self.snapshot = snapshot
 
     def access(self, tokens: dict[str, AccessToken]) -> None:
@@ -151,6 +160,15 @@ class Worker:
 
     def call_in(self, message: CallIn) -> None:
         self.spending.call_in(message)
+
+    def recalled(self, message: Recalled) -> None:
+        shift = int(perf_counter() * MICRO) - now_us()
+        for past in message.past:
+            self.limiter.recall(past, shift)
+
+    def show_limits(self, message: ShowLimits) -> None:
+        rows, more = read(self.limiter, int(perf_counter() * MICRO), message.scope, message.subject)
+        self.feed.tell(Readings(message.number, tuple(rows), more))
 
     def forget(self, whose: Whose) -> None:
         self.grants.forget(whose)
@@ -172,19 +190,6 @@ class Worker:
         return self.feed.ask(key)
 
     # --- what calls ask
-
-    def model_limits(self, model: str) -> Limited | None:
-        """The limits of a model by itself, as configured; None where there are none."""
-        known = self._model_limits
-        if model not in known:
-            if len(known) >= _MOST_MODELS:
-                known.clear()
-            found = next(
-                (rate for name, rate in self.snapshot.limits.models.items() if fnmatchcase(model, name)), None
-            )
-            limits = _limits(found) if found is not None else None
-            known[model] = None if limits is None else Limited("model", model, limits)
-        return known[model]
 
     def upstream(self, name: str, family: str = "openai") -> Upstream:
         """The provider as it is asked in a family of dialects. Raises OperatorError where its configuration cannot be
@@ -319,14 +324,8 @@ class Worker:
         )
 
 
-def _limits(settings: RateConfig) -> Limits | None:
-    """None where nothing is limited."""
-    limits = Limits(**msgspec.structs.asdict(settings))
-    return limits if limits.rules() or limits.concurrent is not None else None
-
-
 def _hello(options: WorkerOptions, chain: str) -> Hello:
-    return Hello(options.number, os.getpid(), chain)
+    return Hello(options.number, os.getpid(), chain, now_us())
 
 
 def _rss() -> int:

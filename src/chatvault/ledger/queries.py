@@ -3,7 +3,7 @@ most. Each opens the database anew, read-only (half a millisecond), so that a le
 at once, and nothing is held open that the recorder could have to wait for."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,10 +13,13 @@ from sqlalchemy import ColumnElement, Connection, Select, create_engine, func, l
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from chatvault.access.limits import Scope
+from chatvault.access.past import Past
 from chatvault.core.errors import ClientError
 from chatvault.ledger.batch import Position
 from chatvault.ledger.faults import unavailable
 from chatvault.ledger.filter import Filter
+from chatvault.ledger.past import past_of
 from chatvault.ledger.place import ledger_place
 from chatvault.ledger.schema import positions, prices, usage_logs
 from chatvault.ledger.state import RecorderState, read_state
@@ -176,6 +179,12 @@ class LedgerQueries:
         return await self._ask(
             lambda connection: [summary_of(group_by, row) for row in connection.execute(query)]
         )
+
+    async def past(
+        self, scope: Scope, subjects: Mapping[str, Mapping[str, set[int]]], before: int, now: int
+    ) -> list[Past]:
+        """As `past.past_of` has it."""
+        return await self._ask(lambda connection: past_of(connection, scope, subjects, before, now))
 
     async def positions(self) -> dict[str, Position]:
         """How far each chain is applied."""

@@ -92,6 +92,18 @@ BELOW: Final = select(_all_below())
 LIVE_BELOW: Final = select(func.count()).select_from(
     select(_all_below(_LIVE).c.id).limit(bindparam("most")).subquery()
 )
+_down = (
+    select(tokens.c.parent_id.label("ancestor"), tokens.c.id.label("child"), literal(1).label("depth"))
+    .where(tokens.c.parent_id.in_(bindparam("ids", expanding=True)))
+    .cte("minted", recursive=True)
+)
+_all_down = _down.union_all(
+    select(_down.c.ancestor, tokens.c.id, _down.c.depth + 1)
+    .join(tokens, tokens.c.parent_id == _down.c.child)
+    .where(_down.c.depth < bindparam("deepest"))
+)
+MINTED: Final = select(_all_down.c.ancestor, _all_down.c.child)
+"""The tokens that these minted, all the way down."""
 GET_TOKEN: Final = select(*_COLUMNS).where(tokens.c.id == bindparam("id"))
 _WHICH = tuple(
     or_(bindparam(f"which_{name}").is_(None), condition)

@@ -98,6 +98,15 @@ class Vault:
             found[row["child"]] = (*found.get(row["child"], ()), _token(row))
         return found
 
+    async def minted(self, token_ids: Sequence[str]) -> dict[str, list[str]]:
+        """By each of these tokens: those that it minted, and those that they did, all the way down."""
+        found: dict[str, list[str]] = {}
+        async with self._database.read() as connection:
+            values = {"ids": list(token_ids), "deepest": DEEPEST}
+            for ancestor, child in await connection.execute(statements.MINTED, values):
+                found.setdefault(ancestor, []).append(child)
+        return found
+
     async def get(self, token_id: str) -> Token | None:
         async with self._database.read() as connection:
             row = (await connection.execute(statements.GET_TOKEN, {"id": token_id})).mappings().first()
