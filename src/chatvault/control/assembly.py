@@ -24,7 +24,6 @@ from chatvault.control.minting import Minting
 from chatvault.control.options import ControlOptions
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
-from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.token_routes import tokens_router
@@ -41,7 +40,6 @@ class Plane(msgspec.Struct, frozen=True):
     counter: Counter
     access: AccessTokens
     cleanup: Cleanup
-    sign_ins: SignIns
 
 
 def build(
@@ -50,8 +48,7 @@ def build(
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
-    sign_ins = SignIns(keeper.writer, lambda: feed.snapshot)
-    gate = Gate(vault, pepper, sign_ins, options.management_token, owner_path)
+    gate = Gate(vault, pepper, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
     Minting(vault, tokens).listen(feed.questions)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
@@ -77,7 +74,7 @@ def build(
         budgets_router(budgets, gate),
         limits_router(feed, gate),
         usage_router(queries, gate),
-        explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
+        explain_router(Explain(keeper.writer.folder, queries, vault, budgets, feed), gate),
         reload_router(reload, gate),
     )
     app = create_app(routers, f"http://{server.host}:{server.port}", options.version)
@@ -88,7 +85,6 @@ def build(
         counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
         cleanup=Cleanup(vault, keeper, lambda: feed.snapshot.tokens.keep_expired),
-        sign_ins=sign_ins,
     )
 
 
