@@ -13,12 +13,13 @@ import pytest
 from chatvault.access.budget import Budget
 from chatvault.access.limits import Limited, Limits
 from chatvault.config.schema import LimitsConfig, RateConfig, ServerConfig
+from chatvault.config.snapshot import Face
 from chatvault.core.charge import Charge
 from chatvault.feed.frames import frame
 from chatvault.feed.messages import Balances, Borrow, CallIn, GaveBack, Lent
 from chatvault.pricing.price import Price, upper_bound
 from tests.fake.raw import Heard, chat
-from tests.gateway.harness import Gate, gateway, until
+from tests.gateway.harness import KEY, Gate, gateway, until
 from tests.gateway.test_refusals import code_of, message_of
 
 HELLO = chat("fake/echo", max_tokens=10)
@@ -360,3 +361,31 @@ async def test_a_crowd_passes_no_limit_and_no_budget(tmp_path: Path) -> None:
         charged = sum(charge.amount for line in closed for charge in line.budgets)
         assert charged <= 4_000_000_000
         assert {heard.status for heard in answers} <= {200, 429}
+
+
+async def test_a_stream_that_broke_is_not_charged_by_the_little_its_provider_had_told(tmp_path: Path) -> None:
+    """Anthropic tells the input first, with one token of output, and the output at the end."""
+    async with gateway(tmp_path, providers={}) as gate:
+        fake = gate.control.snapshot.providers["fake"]
+        face = Face(fake.base_url, {"x-api-key": KEY})
+        speaks = msgspec.structs.replace(
+            fake,
+            faces={"anthropic": face, "openai": Face(fake.base_url, fake.headers)},
+            dialects=("anthropic.messages",),
+        )
+        await gate.control.configure(
+            msgspec.structs.replace(gate.control.snapshot, providers={"fake": speaks})
+        )
+        gate.control.budgets["bud_1"] = 10**12
+        token = gate.control.token(budgets=(BUDGET,))
+        wanted = {**MESSAGES, "model": "fake/events-40+cut-after-20", "max_tokens": 40, "stream": True}
+        heard = await gate.send(gate.post(wanted, "/v1/messages", token=token))
+        assert b"message_start" in heard.data
+        await gate.settled()
+        records = await gate.records()
+        (opened,), closed = records.opened, records.only()
+        assert closed.state == "upstream_cut"
+        assert closed.usage is not None
+        assert (closed.usage_source, closed.cost_source) == ("estimated", "estimated")
+        assert closed.usage.output > 10
+        assert [charge.amount for charge in closed.budgets] == [opened.reserved]

@@ -24,6 +24,7 @@ from chatvault.control.minting import Minting
 from chatvault.control.options import ControlOptions
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.reload import Reload, reload_router
+from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.token_routes import tokens_router
@@ -40,6 +41,7 @@ class Plane(msgspec.Struct, frozen=True):
     counter: Counter
     access: AccessTokens
     cleanup: Cleanup
+    sign_ins: SignIns
 
 
 def build(
@@ -48,7 +50,8 @@ def build(
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
-    gate = Gate(vault, pepper, options.management_token, owner_path)
+    sign_ins = SignIns(keeper.writer, lambda: feed.snapshot)
+    gate = Gate(vault, pepper, sign_ins, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
     Minting(vault, tokens).listen(feed.questions)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
@@ -85,6 +88,7 @@ def build(
         counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
         cleanup=Cleanup(vault, keeper, lambda: feed.snapshot.tokens.keep_expired),
+        sign_ins=sign_ins,
     )
 
 
