@@ -236,11 +236,58 @@ async def test_a_dead_chain_keeps_what_it_held_and_the_rest_can_be_lent(stage: S
     assert await living.borrow(900) == 0
     stage.lender.lost(dead)
     aside(dies, writer)
-    stage.lender.forget("")
-    assert await living.borrow(900) == 900
-    assert await stage.budgets.spent(["bud_1"]) == [Spent(KEY, 1000, 100)]
+    assert await living.borrow(899) == 899
+    assert await stage.budgets.spent(["bud_1"]) == [Spent(KEY, 999, 100)]
     assert stage.lender.balances() == {}
     assert await stage.accounts.settle() is False
+
+
+async def test_what_a_dead_worker_said_last_counts_no_more_once_it_is_accounted_for(stage: Stage) -> None:
+    """Its socket may be read after its lock was taken."""
+    writer = aside(open_writer, stage.folder)
+    dead = stage.worker(writer.chain)
+    assert await dead.borrow(1000) == 1000
+    aside(spends, writer, 100)
+    aside(dies, writer)
+    assert await stage.accounts.settle() is True
+    dead.say(Balances((Balance(*KEY, 1000, 100, 0),)))
+    dead.say(Borrow(*KEY, 10))
+    dead.say(PeriodOver(*KEY, 100))
+    await stage.settled_down()
+    assert stage.lender.balances() == {}
+    assert stage.lender.settled([KEY]) == {KEY: 0}
+    assert await stage.accounts.settle() is False, "it was lent nothing more"
+    assert await stage.budgets.spent(["bud_1"]) == [Spent(KEY, 100, 100)]
+
+
+async def test_an_ask_that_waited_while_its_worker_was_accounted_for_is_lent_nothing(stage: Stage) -> None:
+    writer = aside(open_writer, stage.folder)
+    dead = stage.worker(writer.chain)
+    await dead.borrow(10)
+    aside(dies, writer)
+    async with stage.lender.still:
+        dead.say(Borrow(*KEY, 10))
+        settling = asyncio.get_running_loop().create_task(stage.accounts.settle())
+        await asyncio.sleep(0.1)
+    assert await settling is True
+    await stage.settled_down()
+    while await stage.accounts.settle():
+        pass
+    assert await stage.budgets.spent(["bud_1"]) == [Spent(KEY, 0, 0)]
+
+
+async def test_only_what_is_spent_otherwise_than_before_has_changed(stage: Stage) -> None:
+    worker = stage.worker("worker0-a")
+    worker.say(Balances((Balance(*KEY, 100, 10, 5), Balance("bud_2", 7, 1, 0, 1))))
+    assert stage.lender.changed() == {KEY, ("bud_2", 7)}
+    worker.say(Balances((Balance(*KEY, 200, 10, 50), Balance("bud_2", 7, 1, 1, 0))))
+    assert stage.lender.changed() == {("bud_2", 7)}
+    assert stage.lender.changed() == set()
+    worker.say(PeriodOver("bud_2", 7, 1))
+    await stage.settled_down()
+    assert stage.lender.changed() == {("bud_2", 7)}
+    stage.worker("worker1-b").say(Balances((Balance(*KEY, 5, 3, 0),)))
+    assert stage.lender.settled([KEY, ("bud_9", 0)]) == {KEY: 13, ("bud_9", 0): 0}
 
 
 async def test_a_chain_of_another_host_is_left_alone(stage: Stage) -> None:

@@ -31,8 +31,7 @@ class Accounts:
             for chain, keys in wanted.items():
                 held = await asyncio.to_thread(self._held, chain, keys)
                 if held is not None:
-                    await self._store.account(chain, held)
-                    self._lender.forget(chain)
+                    await self._lender.account(self._store, chain, held)
                     settled = True
             return settled
 

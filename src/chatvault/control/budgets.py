@@ -10,8 +10,7 @@ from starlette.responses import Response
 from chatvault.access.budget import Budget, Per, Period, period_of
 from chatvault.access.grant import Whose
 from chatvault.access.holder import Subject
-from chatvault.access.purse import Key
-from chatvault.access.store import KeptBudget, PeopleStore, Spent, TokenStore
+from chatvault.access.store import KeptBudget, Lease, PeopleStore, Spent, TokenStore
 from chatvault.access.token import DEFAULT_PROJECT
 from chatvault.control.answers import answer
 from chatvault.control.auth import Caller, Gate, Permit
@@ -19,6 +18,7 @@ from chatvault.control.feed_server import FeedServer
 from chatvault.control.forms import Form, Identifier, Pattern
 from chatvault.control.lender import Lender
 from chatvault.control.ports import Journal, Recorded
+from chatvault.control.standing import Out, Standing
 from chatvault.core.clock import iso, now_us
 from chatvault.core.errors import ClientError, NotFound
 from chatvault.core.ids import short_id
@@ -66,18 +66,7 @@ class BudgetStore(Protocol):
 
     async def change(self, kept: KeptBudget) -> None: ...
 
-    async def spent(self, budget_ids: list[str]) -> list[Spent]: ...
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A budget in its present period. Pico-dollars. `settled`: charged to calls that have ended; `reserved`: the worst
-    case of those under way; `leased`: given to workers and not used yet; `left`: what nobody has."""
-
-    period: Period
-    settled: int
-    reserved: int
-    leased: int
-    left: int
+    async def spent_and_lent(self, budget_ids: list[str]) -> tuple[list[Spent], list[Lease]]: ...
 
 
 class Budgets:
@@ -103,7 +92,7 @@ class Budgets:
             id=short_id("bud"),
             scope=wanted.scope,
             subject=subject,
-            amount=_pico(wanted.amount),
+            amount=pico_of("amount", wanted.amount),
             per=wanted.per,
             timezone=wanted.timezone,
             hard=wanted.hard,
@@ -139,7 +128,7 @@ class Budgets:
         old = before.budget
         budget = msgspec.structs.replace(
             old,
-            amount=old.amount if wanted.amount is None else _pico(wanted.amount),
+            amount=old.amount if wanted.amount is None else pico_of("amount", wanted.amount),
             hard=old.hard if wanted.hard is None else wanted.hard,
             allow_unbounded=old.allow_unbounded if wanted.allow_unbounded is None else wanted.allow_unbounded,
         )
@@ -157,12 +146,11 @@ class Budgets:
     async def standing(self, kept: list[KeptBudget]) -> list[Standing]:
         """What is left of these, in their order."""
         now = now_us()
-        spent = {each.key: each for each in await self._store.spent([each.budget.id for each in kept])}
-        live: dict[Key, tuple[int, int]] = {}
-        for (_, key), balance in self._lender.balances().items():
-            settled, reserved = live.get(key, (0, 0))
-            live[key] = settled + balance.settled, reserved + balance.reserved
-        return [_standing(each.budget, spent, live, now) for each in kept]
+        periods = [_period(each.budget, now) for each in kept]
+        async with self._lender.still:
+            spent, lent = await self._store.spent_and_lent([each.budget.id for each in kept])
+            out = Out(spent, lent, self._lender.balances(), self._lender.living())
+        return [out.standing(each.budget, period) for each, period in zip(kept, periods, strict=True)]
 
     async def _put(
         self, who: str, what: str, before: KeptBudget, after: KeptBudget
@@ -173,6 +161,7 @@ class Budgets:
             await self._store.change(after)
         if after.ended_at is not None or after.budget.amount < before.budget.amount:
             self._lender.call_in(after.budget.id)
+        self._lender.look_at([(after.budget.id, _period(after.budget).start)])
         return after, await self._feed.forget(_whose(after))
 
     async def _subject(self, wanted: NewBudget) -> tuple[str, str | None]:
@@ -279,23 +268,6 @@ def shown(kept: KeptBudget, standing: Standing) -> dict[str, object]:
     }
 
 
-def _standing(
-    budget: Budget, spent: dict[Key, Spent], live: dict[Key, tuple[int, int]], now: int
-) -> Standing:
-    period = _period(budget, now)
-    key = (budget.id, period.start)
-    booked = spent.get(key)
-    committed, used = (booked.committed, booked.used) if booked is not None else (0, 0)
-    settled, reserved = live.get(key, (0, 0))
-    return Standing(
-        period=period,
-        settled=used + settled,
-        reserved=reserved,
-        leased=max(committed - used - settled - reserved, 0),
-        left=max(budget.amount - committed, 0),
-    )
-
-
 def _period(budget: Budget, now: int | None = None) -> Period:
     """Raises ClientError for a time zone that nobody knows."""
     try:
@@ -304,17 +276,17 @@ def _period(budget: Budget, now: int | None = None) -> Period:
         raise ClientError(f"timezone: {error}.", code="invalid_request", param="timezone") from None
 
 
-def _pico(amount: str | int) -> int:
-    """Raises ClientError."""
+def pico_of(field: str, amount: str | int) -> int:
+    """Pico-dollars of what a client sent in a field. Raises ClientError."""
     try:
         found = pico(amount)
     except ValueError:
         found = -1
     if not 0 <= found <= _LARGEST * 10**12:
         raise ClientError(
-            f"amount: write dollars as an exact decimal from 0 to {_LARGEST}, such as 12.50.",
+            f"{field}: write dollars as an exact decimal from 0 to {_LARGEST}, such as 12.50.",
             code="invalid_request",
-            param="amount",
+            param=field,
         )
     return found
 

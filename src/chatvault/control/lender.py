@@ -6,6 +6,9 @@ control may be killed between any two of them. What is lent is booked before it 
 nobody before it is booked. So whatever is lost on the way errs on the safe side, until the worker says what it holds
 (`Balances`, whole, when it connects) or its chain is accounted for.
 
+What is spent is told from two places, the store and what workers say of themselves; a life goes over from one to the
+other when it is accounted for. Whoever reads both holds `still`, so that nothing is counted twice or not at all.
+
 Where not enough is left, chains that have ended are accounted for first, then the other workers are asked for what they
 do not need; only then the answer is no. A no is remembered for a second, so that a crowd of calls against an empty
 budget costs a crowd of answers, not of transactions.
@@ -13,7 +16,7 @@ budget costs a crowd of answers, not of transactions.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -88,6 +91,11 @@ class Lender:
         self._no: dict[Key, _No] = {}
         self._balances: dict[tuple[str, Key], Balance] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        self._dead: set[str] = set()
+        """Chains that were accounted for: whatever is still on its way from them counts no more."""
+        self._changed: set[Key] = set()
+        self.still = asyncio.Lock()
+        """Held while a life, or its part in a period, goes over from what workers say into the store."""
 
     # --- what the feed says
 
@@ -95,6 +103,8 @@ class Lender:
         self._borrowers[borrower.chain] = borrower
 
     def told(self, borrower: Borrower, message: Lending) -> None:
+        if borrower.chain in self._dead:
+            return
         if isinstance(message, Balances):
             self._note(borrower.chain, message)
             if not message.whole:
@@ -116,10 +126,36 @@ class Lender:
         """What workers last said they hold, by chain, of those that are not accounted for."""
         return dict(self._balances)
 
-    def forget(self, chain: str) -> None:
-        """The chain is accounted for: what it used is in the store now."""
-        for place in [place for place in self._balances if place[0] == chain]:
-            del self._balances[place]
+    def living(self) -> set[str]:
+        """The chains of the workers that are connected."""
+        return {chain for chain in self._borrowers if chain not in self._dead}
+
+    def settled(self, keys: Collection[Key]) -> dict[Key, int]:
+        """What workers say they were charged, of lives that are not accounted for."""
+        found = dict.fromkeys(keys, 0)
+        for (_, key), balance in self._balances.items():
+            if key in found:
+                found[key] += balance.settled
+        return found
+
+    def changed(self) -> set[Key]:
+        """Of which budgets and periods what is spent may have changed since this was asked last."""
+        found, self._changed = self._changed, set()
+        return found
+
+    def look_at(self, keys: Iterable[Key]) -> None:
+        """What is spent of these, or what there is to spend, has changed otherwise."""
+        self._changed.update(keys)
+
+    async def account(self, store: LeaseStore, chain: str, held: Mapping[Key, int]) -> None:
+        """A dead chain holds so much by its own record. From now on it is lent nothing, and what it used is in the
+        store. Raises OperatorError."""
+        async with self.still:
+            self._dead.add(chain)
+            await store.account(chain, held)
+            for place in [place for place in self._balances if place[0] == chain]:
+                del self._balances[place]
+            self._changed.update(held)
         self._no.clear()
 
     # --- the one task
@@ -172,8 +208,10 @@ class Lender:
             case PeriodOver():
                 assert borrower is not None
                 key = (message.budget, message.start)
-                await store.close_period(borrower.chain, key, message.used)
-                self._balances.pop((borrower.chain, key), None)
+                async with self.still:
+                    await store.close_period(borrower.chain, key, message.used)
+                    self._balances.pop((borrower.chain, key), None)
+                    self._changed.add(key)
             case _Late():
                 await self._again(message.key, store, final=True)
             case _CalledIn():
@@ -202,15 +240,28 @@ class Lender:
         self, asks: list[tuple[Borrower, Borrow]], store: LeaseStore
     ) -> list[tuple[Borrower, Borrow]]:
         """Those for whom not enough is left."""
-        asks = [pair for pair in asks if self._borrowers.get(pair[0].chain) is pair[0]]
-        if not asks:
-            return []
-        wanted = [Ask((ask.budget, ask.start), borrower.chain, ask.need) for borrower, ask in asks]
-        given = await self._until_done(lambda: store.lend(wanted, max(len(self._borrowers), 1)))
-        for (borrower, _), ask, amount in zip(asks, wanted, given, strict=True):
+
+        async def lend() -> list[tuple[tuple[Borrower, Borrow], int]]:
+            async with self.still:
+                living = self.living()
+                here = [
+                    pair
+                    for pair in asks
+                    if pair[0].chain in living and self._borrowers[pair[0].chain] is pair[0]
+                ]
+                if not here:
+                    return []
+                wanted = [Ask((ask.budget, ask.start), borrower.chain, ask.need) for borrower, ask in here]
+                given = await store.lend(wanted, max(len(living), 1))
+                return list(zip(here, given, strict=True))
+
+        short = []
+        for pair, amount in await self._until_done(lend):
             if amount:
-                _answer(borrower, ask.key, amount)
-        return [pair for pair, amount in zip(asks, given, strict=True) if not amount]
+                _answer(pair[0], (pair[1].budget, pair[1].start), amount)
+            else:
+                short.append(pair)
+        return short
 
     async def _call_others(self, borrower: Borrower, ask: Borrow, store: LeaseStore) -> None:
         key = (ask.budget, ask.start)
@@ -269,7 +320,11 @@ class Lender:
             for place in [place for place in self._balances if place[0] == chain]:
                 del self._balances[place]
         for each in message.held:
-            self._balances[chain, (each.budget, each.start)] = each
+            key = (each.budget, each.start)
+            before = self._balances.get((chain, key))
+            self._balances[chain, key] = each
+            if before is None or before.settled != each.settled:
+                self._changed.add(key)
 
 
 def _answer(borrower: Borrower, key: Key, amount: int, left: int = 0) -> None:

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
 
+from chatvault.access.budget import REQUESTS
 from chatvault.vault.schema import budget_periods, budgets, leases, reconciled, tokens
 
 _PERIOD = and_(
@@ -73,6 +74,49 @@ COMMIT: Final = (
     update(budget_periods).where(_PERIOD).values(committed=budget_periods.c.committed + bindparam("by"))
 )
 USE: Final = update(budget_periods).where(_PERIOD).values(used=budget_periods.c.used + bindparam("by"))
+WITH_LEASES: Final = (
+    select(budget_periods, leases.c.chain, leases.c.amount)
+    .select_from(
+        budget_periods.outerjoin(
+            leases,
+            and_(leases.c.budget_id == budget_periods.c.budget_id, leases.c.start == budget_periods.c.start),
+        )
+    )
+    .where(budget_periods.c.budget_id.in_(bindparam("budgets", expanding=True)))
+    .order_by(budget_periods.c.budget_id, budget_periods.c.start, leases.c.chain)
+)
+"""What is spent and lent, of one moment."""
+
+_REQUESTS = f"/{REQUESTS}"
+_OF_TOKEN = func.substr(
+    budget_periods.c.budget_id, 1, func.length(budget_periods.c.budget_id) - len(_REQUESTS)
+)
+_AMOUNT = func.coalesce(budgets.c.amount, tokens.c.max_requests)
+_LEVELS = (
+    select(budget_periods.c.budget_id, budget_periods.c.start, budget_periods.c.used, _AMOUNT.label("amount"))
+    .select_from(
+        budget_periods.outerjoin(
+            budgets, and_(budgets.c.id == budget_periods.c.budget_id, budgets.c.ended_at.is_(None))
+        ).outerjoin(
+            tokens,
+            and_(
+                budget_periods.c.budget_id.endswith(_REQUESTS),
+                tokens.c.id == _OF_TOKEN,
+                tokens.c.revoked_at.is_(None),
+            ),
+        )
+    )
+    .where(_AMOUNT.is_not(None))
+)
+LEVELS: Final = _LEVELS.where(
+    tuple_(budget_periods.c.budget_id, budget_periods.c.start).in_(bindparam("keys", expanding=True))
+)
+HIGH_LEVELS: Final = _LEVELS.where(
+    or_(budget_periods.c.start == 0, budget_periods.c.start >= bindparam("since")),
+    budget_periods.c.used > 0,
+    budget_periods.c.used >= _AMOUNT // 100 * bindparam("percent"),
+)
+"""Those that may have reached so many percent; some that have not are among them, since the division is rounded."""
 SPENT: Final = (
     select(budget_periods)
     .where(budget_periods.c.budget_id.in_(bindparam("budgets", expanding=True)))
@@ -100,4 +144,5 @@ LEASES: Final = (
 SET_LEASE: Final = update(leases).where(_ONE_LEASE).values(amount=bindparam("leased"))
 END_LEASE: Final = delete(leases).where(_ONE_LEASE)
 
+RECONCILED: Final = select(reconciled.c.cost).where(reconciled.c.call_id == bindparam("call"))
 RECONCILE: Final = insert(reconciled).on_conflict_do_nothing()

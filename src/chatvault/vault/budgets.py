@@ -6,7 +6,7 @@ between two statements can lend the same money twice.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,10 +16,13 @@ from chatvault.access.holder import Subject
 from chatvault.access.lending import grant
 from chatvault.access.purse import Key
 from chatvault.access.store import Ask, KeptBudget, Lease, Spent
+from chatvault.access.threshold import Level
 from chatvault.vault import budget_statements as sql
 from chatvault.vault.database import Database
 
 _REQUESTS: Final = f"/{REQUESTS}"
+_BATCH: Final = 500
+"""Periods asked for in one statement; the number of its parameters is bounded."""
 
 
 class Budgets:
@@ -142,6 +145,41 @@ class Budgets:
             rows = (await connection.execute(sql.SPENT, {"budgets": list(budget_ids)})).all()
         return [Spent((row.budget_id, row.start), row.committed, row.used) for row in rows]
 
+    async def spent_and_lent(self, budget_ids: Sequence[str]) -> tuple[list[Spent], list[Lease]]:
+        """What is committed and used of these budgets, by period, and who holds leases of them, at one moment."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sql.WITH_LEASES, {"budgets": list(budget_ids)})).all()
+        spent = {
+            (row.budget_id, row.start): Spent((row.budget_id, row.start), row.committed, row.used)
+            for row in rows
+        }
+        lent = [
+            Lease(row.chain, (row.budget_id, row.start), row.amount) for row in rows if row.chain is not None
+        ]
+        return list(spent.values()), lent
+
+    async def levels(self, keys: Sequence[Key]) -> list[Level]:
+        """The amounts and what is used of these, without budgets that have ended and tokens that were revoked."""
+        found: list[Level] = []
+        async with self._database.read() as connection:
+            for batch in range(0, len(keys), _BATCH):
+                values = {"keys": list(keys[batch : batch + _BATCH])}
+                found += [_level(row) for row in (await connection.execute(sql.LEVELS, values)).all()]
+        return found
+
+    async def high_levels(self, percent: int, since_us: int) -> list[Level]:
+        """The same, of all that may have used so much, in periods that began then or later or have no end."""
+        values = {"percent": percent, "since": since_us}
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sql.HIGH_LEVELS, values)).all()
+        return [_level(row) for row in rows]
+
+    async def reconciled(self, call_id: str) -> int | None:
+        """The cost that was told of a call later; None if none was."""
+        async with self._database.read() as connection:
+            found = (await connection.execute(sql.RECONCILED, {"call": call_id})).scalar()
+        return None if found is None else int(found)
+
     async def reconcile(self, call_id: str, at_us: int, cost: int, back: Mapping[Key, int]) -> bool:
         """A call's real cost was told: give back what was charged above it (or charge what is missing). False: it was
         told before, and nothing was changed."""
@@ -151,6 +189,7 @@ class Budgets:
                 return False
             for (budget, start), amount in back.items():
                 key = {"budget": budget, "from_start": start}
+                await connection.execute(sql.OPEN_PERIOD, {"budget_id": budget, "start": start})
                 await connection.execute(sql.COMMIT, {**key, "by": -amount})
                 await connection.execute(sql.USE, {**key, "by": -amount})
         return True
@@ -179,6 +218,11 @@ def _amount(budget_id: str) -> tuple[Any, dict[str, str]]:
     if budget_id.endswith(_REQUESTS):
         return sql.MAX_REQUESTS, {"token": budget_id.removesuffix(_REQUESTS)}
     return sql.AMOUNT, {"budget": budget_id}
+
+
+def _level(row: Any) -> Level:
+    unit: Literal["money", "requests"] = "requests" if row.budget_id.endswith(_REQUESTS) else "money"
+    return Level((row.budget_id, row.start), row.amount, unit, row.used)
 
 
 def _values(kept: KeptBudget) -> dict[str, Any]:
