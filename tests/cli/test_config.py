@@ -23,6 +23,7 @@ providers:
     proxy: http://user:hidden@127.0.0.1:3128
   box:
     base_url: http://127.0.0.1:8000/v1
+webhooks: {url: "https://hooks.example:8443/path-secret?key=1", secret: webhook-secret-0123}
 models:
   fast: {provider: openai, model: gpt-4o-mini}
 prices:
@@ -84,13 +85,19 @@ def test_show_is_whole_and_keeps_secrets(chatvault: Run, file: Path) -> None:
     text = chatvault("config", "show")
     machine = chatvault("config", "show", "--json")
     for done in (text, machine):
-        for secret in ("sk-not-for-eyes", "also-secret", "hidden"):
+        for secret in ("sk-not-for-eyes", "also-secret", "hidden", "path-secret", "webhook-secret"):
             assert secret not in done.stdout
     shown = json.loads(machine.stdout)
     assert shown == yaml.safe_load(text.stdout)
     assert shown["server"]["port"] == 4040
     assert shown["server"]["drain_timeout"] == 5
     assert shown["audit"]["bodies"] == "none"
+    assert shown["budgets"] == {"thresholds": [50, 80, 100]}
+    assert shown["webhooks"] == {
+        "url": "https://hooks.example:8443/***",
+        "secret": "***",
+        "allow_private": False,
+    }
     assert shown["providers"]["openai"]["headers"] == {"x-trace-key": "***", "authorization": "***"}
     assert shown["providers"]["openai"]["proxy"] == "http://127.0.0.1:3128"
     assert shown["prices"]["box/*"] == {"input": "0.5"}

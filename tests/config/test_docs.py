@@ -11,12 +11,14 @@ from chatvault.config.env import env_settings, parse_dotenv
 from chatvault.config.load import load
 from chatvault.config.schema import (
     AuditConfig,
+    BudgetsConfig,
     Config,
     ModelConfig,
     PriceConfig,
     ProviderConfig,
     ServerConfig,
     Timeouts,
+    WebhooksConfig,
 )
 from chatvault.config.units import duration_text, size_text
 from chatvault.providers.resolve import resolve
@@ -63,7 +65,7 @@ def test_the_example_is_the_defaults() -> None:
 
 def test_the_example_names_every_setting(example: str) -> None:
     lines = set(re.findall(r"^ *(\w+):", example, flags=re.MULTILINE))
-    for whole in (Config, ServerConfig, AuditConfig):
+    for whole in (Config, ServerConfig, BudgetsConfig, WebhooksConfig, AuditConfig):
         assert {field.name for field in msgspec.structs.fields(whole)} <= lines
     examples = uncommented(example)
     for section in (ProviderConfig, ModelConfig, PriceConfig, Timeouts):
@@ -139,6 +141,8 @@ def test_the_manual_says_key_default_and_variable(setting: object, manual: str) 
     forms = {f"`{default}`"}
     if default is None or default == ():
         forms = {"not set", "none"}
+    elif isinstance(default, tuple):
+        forms = {f"`{', '.join(map(str, default))}`"}
     elif isinstance(default, bool):
         forms = {f"`{str(default).lower()}`"}
     elif isinstance(default, float):

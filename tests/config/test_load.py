@@ -162,7 +162,7 @@ def test_a_section_that_is_none() -> None:
         "config.yaml:1: providers.a.stream_usage: expected true or false, got 'perhaps'"
     ]
     (problem,) = problems("zzz: 1")
-    assert problem.startswith("config.yaml:1: unknown key zzz; there are audit, data_dir, ")
+    assert problem.startswith("config.yaml:1: unknown key zzz; there are audit, budgets, data_dir, ")
 
 
 def test_what_contradicts_itself() -> None:

@@ -11,7 +11,6 @@ from fastapi.routing import APIRoute
 
 from chatvault.access.credential import digest
 from chatvault.access.limits import Limits
-from chatvault.audit.lines import Line, Private, Refused
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
@@ -27,8 +26,8 @@ from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
 from chatvault.control.options import Resolved
 from chatvault.control.projects import Projects, projects_router
+from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
-from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import Coverage
 from chatvault.control.token_routes import tokens_router
 from chatvault.control.tokens import Tokens
@@ -52,8 +51,6 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str, dict[str, object] | None, dict[str, object] | None]] = []
-        self.refused: list[Refused] = []
-        self.private_parts: dict[str, dict[str, object]] = {}
         self.full = False
         self.fault: str | None = None
 
@@ -68,16 +65,6 @@ class MemoryJournal:
         if self.full:
             raise JournalError("The disk is full. Make room.")
         self.lines.append((who, what, subject, before, after))
-
-    def append(self, line: Line) -> None:
-        if self.full:
-            raise JournalError("The disk is full. Make room.")
-        assert isinstance(line, Refused)
-        self.refused.append(line)
-
-    def private(self, id: str, kind: str, data: dict[str, object]) -> Private:
-        self.private_parts[id] = data
-        return Private("0" * 64, 0, 0)
 
     @property
     def acts(self) -> list[tuple[str, str]]:
@@ -94,8 +81,7 @@ class Plane:
         self.accounts: dict[str, GoogleAccount] = {}
         self.access = AccessTokens(feed.lend, exchange, {})
         self.lender = lender
-        self.sign_ins = SignIns(self.journal, lambda: feed.snapshot)
-        self.gate = Gate(vault, PEPPER, self.sign_ins, Secret(MANAGEMENT), OWNER)
+        self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
         self.default_limits: Limits | None = None
         self.tokens = Tokens(vault, PEPPER, feed, self.journal, lambda: self.default_limits)
         self.budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, self.journal)
@@ -111,8 +97,11 @@ class Plane:
             budgets_router(self.budgets, self.gate),
             limits_router(feed, self.gate),
             usage_router(self.queries, self.gate),
-            explain_router(Explain(data / "journal", self.queries, vault, self.budgets, feed), self.gate),
-            reload_router(Reload(self._resolve, feed, self.journal, self.access), self.gate),
+            explain_router(Explain(data / "journal", self.queries, vault, self.budgets), self.gate),
+            calls_router(
+                Reconcile(self.queries, vault.budgets, lender, self.journal, data / "journal"), self.gate
+            ),
+            reload_router(Reload(self._resolve, feed, self.journal, self._take), self.gate),
         ]
         self.routes = {
             f"{method} {route.path}": route
@@ -134,6 +123,9 @@ class Plane:
         if isinstance(self.next, OperatorError):
             raise self.next
         return Resolved(self.next, self.accounts)
+
+    def _take(self, resolved: Resolved) -> None:
+        self.access.configure(resolved.accounts)
 
     def digest(self, token: str) -> bytes:
         return digest(PEPPER, token.encode())

@@ -24,6 +24,8 @@ MANAGEMENT = "canary-management-token-0123456789"
 IN_BODY = "sk-canaryBODYkey0123456789abcdef"
 IN_METADATA = "sk-canaryMETAkey0123456789abcdef"
 ADMIN_PAGES = ("/health", "/health/details", "/manage/tokens", "/usage/summary", "/usage?limit=100")
+WEBHOOK = "canaryWEBHOOKsecret0123456789"
+IN_WEBHOOK = "canaryWEBHOOKpath0123456789"
 ENVIRONMENT = "canaryENVpassword0123456789"
 
 
@@ -120,6 +122,10 @@ async def administer(gateway: Gateway, answers: list[httpx2.Response]) -> list[s
 
 async def test_no_planted_secret_is_found_anywhere(begin: Begin, provider: FakeProvider) -> None:
     env = {"MANAGEMENT_TOKEN": MANAGEMENT, "ACME_PASSWORD": ENVIRONMENT, "CHATVAULT_AUDIT_BODIES": "full"}
+    env |= {
+        "CHATVAULT_WEBHOOKS_URL": f"https://127.0.0.1:9/{IN_WEBHOOK}",
+        "CHATVAULT_WEBHOOKS_SECRET": WEBHOOK,
+    }
     gateway = await begin("log_level: debug\n", env=env, words=("--fake",))
     gateway.management = MANAGEMENT
     answers: list[httpx2.Response] = []
@@ -147,6 +153,8 @@ async def test_no_planted_secret_is_found_anywhere(begin: Begin, provider: FakeP
         "key in a body": IN_BODY,
         "key in metadata": IN_METADATA,
         "environment": ENVIRONMENT,
+        "webhook's secret": WEBHOOK,
+        "path of the webhook": IN_WEBHOOK,
         **{f"token {number}": token for number, token in enumerate(made)},
     }
     files = await asyncio.to_thread(lambda: list(kept(gateway.data)))

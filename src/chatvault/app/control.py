@@ -36,6 +36,8 @@ async def run(start: Start, life: Life) -> None:
         runtime=Path(told.runtime_dir),
         snapshot=told.snapshot,
         accounts=told.accounts,
+        budgets=told.budgets,
+        webhooks=told.webhooks,
         resolve=resolve,
         version=__version__,
         listener=listener,
@@ -50,4 +52,4 @@ def _again(told: ControlStart) -> Resolved:
     asked = ServeOptions(config_file=told.config_file, overrides=told.overrides)
     config, environ = read_config(asked, Path(told.working_dir))
     snapshot = resolve_config(config, environ, ollama=told.ollama, own=told.own)
-    return Resolved(snapshot, google_accounts(config, environ, snapshot))
+    return Resolved(snapshot, google_accounts(config, environ, snapshot), config.budgets, config.webhooks)

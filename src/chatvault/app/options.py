@@ -3,6 +3,7 @@ environment."""
 
 import msgspec
 
+from chatvault.config.schema import BudgetsConfig, WebhooksConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.providers.google_account import GoogleAccount
 
@@ -37,6 +38,8 @@ class ControlStart(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     accounts: dict[str, GoogleAccount] = {}
     """What access tokens are got with, by provider."""
+    budgets: BudgetsConfig
+    webhooks: WebhooksConfig
 
 
 class RecorderStart(msgspec.Struct, frozen=True, kw_only=True):

@@ -120,6 +120,8 @@ class Family:
             management_token=self.environ.get("MANAGEMENT_TOKEN") or None,
             snapshot=self.snapshot,
             accounts=self.accounts,
+            budgets=self.config.budgets,
+            webhooks=self.config.webhooks,
         )
         return self._start("control", told, {"admin": self.admin.fileno()})
 

@@ -4,16 +4,14 @@ Read once, when the chain's writer is dead. Lines that name no budget are passed
 segments are read from the last one back only until everything that was asked for has been found.
 """
 
-import gzip
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from chatvault.audit.segments import Segment, chains, take_lock
+from chatvault.audit.segments import Segment, chains, damaged, raw_lines, take_lock
 from chatvault.core.charge import Charge
-from chatvault.core.errors import JournalError
 
 Key = tuple[str, int]
 """A budget's id and the start of a period."""
@@ -60,19 +58,15 @@ def dead_chain_holds(folder: Path, chain: str, wanted: Iterable[Key]) -> dict[Ke
 
 def _last(segment: Segment, wanted: set[Key]) -> dict[Key, int]:
     found: dict[Key, int] = {}
-    with gzip.open(segment.path) if segment.compressed else open(segment.path, "rb") as file:
-        for raw in file:
-            if _NAMED not in raw or not raw.endswith(b"\n"):
-                continue  # a torn last line was never acted on
-            try:
-                line = _decode(raw)
-            except msgspec.MsgspecError as error:
-                raise JournalError(
-                    f"{segment.path}: a line cannot be read ({error}). `chatvault audit verify` shows what is damaged.",
-                    code="journal_damaged",
-                ) from error
-            for charge in line.budgets:
-                key = (charge.budget, charge.start)
-                if key in wanted:
-                    found[key] = charge.held
+    for raw in raw_lines(segment):
+        if _NAMED not in raw or not raw.endswith(b"\n"):
+            continue  # a torn last line was never acted on
+        try:
+            line = _decode(raw)
+        except msgspec.MsgspecError as error:
+            raise damaged(segment, error) from error
+        for charge in line.budgets:
+            key = (charge.budget, charge.start)
+            if key in wanted:
+                found[key] = charge.held
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chatvault.audit.heads import plain_heads
 from chatvault.audit.keys import signing_key
-from chatvault.audit.lines import Admin, Heads, Signed
+from chatvault.audit.lines import Admin, Event, Heads, Signed
 from chatvault.audit.recovery import Recovery
 from chatvault.audit.scan import Settled
 from chatvault.audit.sealing import Applied, Sealer
@@ -98,6 +98,15 @@ class JournalKeeper:
         self.writer.append(
             Admin(at=now_us(), who=who, what=what, subject=subject, before=before, after=after)
         )
+
+    def event(self, line: Event) -> None:
+        """Put on record that something happened. Raises JournalError, and then nothing was written."""
+        self.writer.append(line)
+
+    async def harden(self) -> None:
+        """Make control's own chain durable, as far as it is written. Raises OSError."""
+        async with self._busy:
+            await asyncio.to_thread(self._sync, {self.writer.chain})
 
     async def recover(self) -> int:
         """Close as interrupted what dead writers left open; also called when a worker has died. The number of

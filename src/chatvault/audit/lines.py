@@ -5,6 +5,8 @@ lies in the private part, and a line refers to it by a `Private`: a salted diges
 text lies.
 """
 
+from typing import Literal
+
 import msgspec
 
 from chatvault.core.charge import Charge
@@ -170,8 +172,8 @@ class Counted(Line, tag="counted", kw_only=True):
 
 
 class Refused(Line, tag="refused", kw_only=True):
-    """A call that never went upstream; `count` of them from the same address share a line. Endpoint `control`: a
-    sign-in at the control port."""
+    """A call that never went upstream; `count` of the same kind from the same address within a second share a
+    line."""
 
     id: str
     status: int
@@ -186,9 +188,6 @@ class Refused(Line, tag="refused", kw_only=True):
     trace: str | None = None
     client: Private | None = None
     private: Private | None = None
-    kinds: list[tuple[str, str, str | None, int]] | None = None
-    """Code, endpoint, token and number, where more than one kind share a line; what they differ in is `several` (0, or
-    left out) in the line's own members."""
 
 
 class Admin(Line, tag="admin", kw_only=True):
@@ -199,6 +198,23 @@ class Admin(Line, tag="admin", kw_only=True):
     subject: str
     before: dict[str, object] | None = None
     after: dict[str, object] | None = None
+
+
+class Event(Line, tag="event", kw_only=True):
+    """Something that happened of itself, once by its id: so much of a budget is spent in a period."""
+
+    id: str
+    what: str
+    subject: str
+    """A budget's id, or `<token>/requests`."""
+    start: int = 0
+    """Of the period; 0 where the budget has no end."""
+    percent: int
+    spent: int
+    """Charged to calls that have ended. Pico-dollars, or calls."""
+    amount: int
+    """Of the budget, then."""
+    unit: Literal["money", "requests"] = "money"
 
 
 class Signed(Line, tag="signed", kw_only=True):
@@ -239,6 +255,7 @@ AnyLine = (
     | Counted
     | Refused
     | Admin
+    | Event
     | Signed
     | Sealed
 )

@@ -7,11 +7,15 @@ writer's life: so whoever finds a segment and can take the lock (or finds none) 
 """
 
 import fcntl
+import gzip
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+from chatvault.core.errors import JournalError
 
 _NAME = re.compile(r"([A-Za-z0-9_-]+)\.(\d{6,})\.jsonl(\.gz)?\Z")
 
@@ -60,6 +64,19 @@ def chains(folder: Path) -> dict[str, list[Segment]]:
             number, Segment(chain, number, folder / name, match[3] is not None)
         )
     return {chain: [segments[number] for number in sorted(segments)] for chain, segments in found.items()}
+
+
+def raw_lines(segment: Segment) -> Iterator[bytes]:
+    """Its lines as they lie there; a torn last one has no newline. Raises OSError."""
+    with gzip.open(segment.path) if segment.compressed else open(segment.path, "rb") as file:
+        yield from file
+
+
+def damaged(segment: Segment, why: object) -> JournalError:
+    return JournalError(
+        f"{segment.path}: a line cannot be read ({why}). `chatvault audit verify` shows what is damaged.",
+        code="journal_damaged",
+    )
 
 
 def take_lock(folder: Path, chain: str) -> int | None:

@@ -1,16 +1,14 @@
 """All lines of one call, found fast: the segment by the first lines of a chain's segments, the lines by the call's id,
 without decoding any other."""
 
-import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from chatvault.audit.frame import decode, digest_of
 from chatvault.audit.lines import AnyLine, Closed, Opened
-from chatvault.audit.segments import Segment, chains
-from chatvault.core.errors import JournalError
+from chatvault.audit.segments import Segment, chains, damaged, raw_lines
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -71,36 +69,24 @@ def _place(segments: list[Segment], before: Callable[[_Head], bool]) -> int | No
 
 def _head(segment: Segment) -> _Head | None:
     """Of its first line; None where it has no whole one."""
-    raw = next(_lines(segment), b"")
+    raw = next(raw_lines(segment), b"")
     if not raw.endswith(b"\n"):
         return None
     try:
         return _decode_head(raw)
     except msgspec.MsgspecError as error:
-        raise _damaged(segment, error) from error
+        raise damaged(segment, error) from error
 
 
 def _steps(segment: Segment, call: str) -> list[Step]:
     needle = b'"id":"%b"' % call.encode()
     found = []
-    for raw in _lines(segment):
+    for raw in raw_lines(segment):
         if needle in raw and raw.endswith(b"\n"):
             try:
                 line = decode(raw)
             except msgspec.MsgspecError as error:
-                raise _damaged(segment, error) from error
+                raise damaged(segment, error) from error
             if getattr(line, "id", None) == call:
                 found.append(Step(segment.chain, segment.number, line, digest_of(raw) or ""))
     return found
-
-
-def _lines(segment: Segment) -> Iterator[bytes]:
-    with gzip.open(segment.path) if segment.compressed else open(segment.path, "rb") as file:
-        yield from file
-
-
-def _damaged(segment: Segment, error: Exception) -> JournalError:
-    return JournalError(
-        f"{segment.path}: a line cannot be read ({error}). `chatvault audit verify` shows what is damaged.",
-        code="journal_damaged",
-    )

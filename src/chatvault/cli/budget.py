@@ -136,6 +136,33 @@ def end(budget: Id, data_dir: DataDir = None) -> None:
     typer.echo(f"Ended {budget}.")
 
 
+@app.command("reconcile")
+def reconcile(
+    call: Annotated[str, typer.Argument(help="Its id: the x-request-id of its answer.")],
+    cost: Annotated[str, typer.Argument(help="What it really cost, in dollars, exact: 0.0012")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a call really cost whose cost is unknown or estimated: its budgets get back what it had reserved
+    beyond that, once. The record of the call stays as it was written.
+
+    \b
+    Examples:
+      chatvault logs --since 7d --state interrupted
+      chatvault budget reconcile 0196f0c1b2a37c4d8e5f60718293a4b5 0.0012
+    """
+    path = f"/manage/calls/{quote(call, safe='')}/reconcile"
+    done = control(data_dir).request("POST", path, {"cost": cost})
+    if as_json:
+        typer.echo(json.dumps(done))
+        return
+    if not done["budgets"]:
+        typer.echo("It is on record. No budget had to pay for this call.")
+        return
+    rows = [[one["budget_id"], price(one["charged"]), price(one["returned"])] for one in done["budgets"]]
+    typer.echo(columns([["BUDGET", "CHARGED", "RETURNED"], *rows], right=(1, 2)))
+
+
 def _show_one(one: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(one))

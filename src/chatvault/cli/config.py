@@ -88,8 +88,9 @@ def show(config: File = None, as_json: AsJson = False) -> None:
 
     file, settings, snapshot = read(config)
     view: dict[str, Any] = {"file": file}
-    for name in ("data_dir", "log_level", "server", "audit"):
+    for name in ("data_dir", "log_level", "server", "budgets", "audit"):
         view[name] = _whole(getattr(settings, name))
+    view["webhooks"] = _webhooks(settings)
     view |= {"providers": {name: _provider(one) for name, one in snapshot.providers.items()}}
     view |= {
         "models": {
@@ -192,6 +193,17 @@ def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:
         "ca_file": provider.ca_file,
         "stream_usage": provider.stream_usage,
         "timeouts": _whole(provider.timeouts),
+    }
+
+
+def _webhooks(settings: "Config") -> dict[str, Any]:
+    from chatvault.config.webhook_url import shown
+
+    webhooks = settings.webhooks
+    return {
+        "url": None if webhooks.url is None else f"{shown(webhooks.url)}/***",
+        "secret": None if webhooks.secret is None else "***",
+        "allow_private": webhooks.allow_private,
     }
 
 

@@ -16,6 +16,7 @@ from chatvault.config.env import PREFIX, overlay
 from chatvault.config.networks import parse_networks
 from chatvault.config.schema import Config
 from chatvault.config.tree import Branch, Items, Leaf, Tree, graft, planted
+from chatvault.config.webhook_url import problems_of
 from chatvault.core.errors import OperatorError
 
 DEFAULT_FILE = "config.yaml"
@@ -171,4 +172,4 @@ def _contradictions(config: Config) -> list[str]:
         problems.append(
             "server.max_body is more than server.max_bodies, which holds for all requests together"
         )
-    return problems
+    return [*problems, *problems_of(config.webhooks)]

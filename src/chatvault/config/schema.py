@@ -85,8 +85,7 @@ class LimitsConfig(Setting, frozen=True, kw_only=True):
     default_requests_per_hour: Annotated[int, Meta(ge=0)] = 1000
     """Of tokens that are made through the control plane and name no limits of their own; 0: none."""
     failures_per_minute: Annotated[int, Meta(ge=0)] = 60
-    """Tokens that one address may guess wrong within a minute; then what is new there is refused unasked. 0: any
-    number."""
+    """Tokens that one address may guess wrong within a minute; then it is refused unasked. 0: any number."""
     address: RateConfig = RateConfig()
     """Of each client address."""
     models: dict[str, RateConfig] = {}
@@ -96,6 +95,26 @@ class LimitsConfig(Setting, frozen=True, kw_only=True):
 class TokensConfig(Setting, frozen=True, kw_only=True):
     keep_expired: Seconds = 30 * 86_400.0
     """How long a token is kept after it has expired; its calls stay on record."""
+
+
+Percent = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class BudgetsConfig(Setting, frozen=True, kw_only=True):
+    thresholds: tuple[Percent, ...] = (50, 80, 100)
+    """Percent of a budget; that so much of it is spent in a period goes on record once each, and to the webhook."""
+
+
+class WebhooksConfig(Setting, frozen=True, kw_only=True):
+    url: str | None = None
+    """Where events are posted to. Its path may be a secret: only scheme, host and port are ever shown."""
+    secret: str | None = None
+    """What they are signed with."""
+    allow_private: bool = False
+    """Also post to addresses that are not public, and without TLS."""
+
+    def __repr__(self) -> str:
+        return f"WebhooksConfig(allow_private={self.allow_private}, ...)"  # neither the path nor the secret
 
 
 class Timeouts(Setting, frozen=True, kw_only=True):
@@ -188,6 +207,8 @@ class Config(Setting, frozen=True, kw_only=True):
     audit: AuditConfig = AuditConfig()
     limits: LimitsConfig = LimitsConfig()
     tokens: TokensConfig = TokensConfig()
+    budgets: BudgetsConfig = BudgetsConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     providers: dict[str, ProviderConfig] = {}
     models: dict[str, ModelConfig] = {}
     default_provider: str | None = None

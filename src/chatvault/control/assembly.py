@@ -7,6 +7,7 @@ import msgspec
 
 from chatvault.config.snapshot import AccessToken
 from chatvault.control.access_tokens import AccessTokens
+from chatvault.control.alarm import Alarm
 from chatvault.control.api import create_app
 from chatvault.control.auth import Gate
 from chatvault.control.budgets import Budgets, budgets_router
@@ -21,10 +22,10 @@ from chatvault.control.http_server import HttpServer
 from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
 from chatvault.control.minting import Minting
-from chatvault.control.options import ControlOptions
+from chatvault.control.options import ControlOptions, Resolved
 from chatvault.control.projects import Projects, projects_router
+from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
-from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.token_routes import tokens_router
@@ -41,7 +42,7 @@ class Plane(msgspec.Struct, frozen=True):
     counter: Counter
     access: AccessTokens
     cleanup: Cleanup
-    sign_ins: SignIns
+    alarm: Alarm
 
 
 def build(
@@ -50,12 +51,17 @@ def build(
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
-    sign_ins = SignIns(keeper.writer, lambda: feed.snapshot)
-    gate = Gate(vault, pepper, sign_ins, options.management_token, owner_path)
+    gate = Gate(vault, pepper, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
     Minting(vault, tokens).listen(feed.questions)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
-    reload = Reload(options.resolve, feed, keeper, access)
+    alarm = Alarm(options, stores, lender)
+
+    def take(resolved: Resolved) -> None:
+        access.configure(resolved.accounts)
+        alarm.configure(resolved)
+
+    reload = Reload(options.resolve, feed, keeper, take)
     budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, keeper)
     signed = SignedSoFar(keeper.writer.folder, keeper.writer.chain)
     health = Health(
@@ -67,6 +73,7 @@ def build(
             vault=vault.count,
             queries=queries,
             access=access.states,
+            webhook=alarm.deliveries.state,
         )
     )
     routers = (
@@ -76,8 +83,9 @@ def build(
         tokens_router(tokens, queries, gate),
         budgets_router(budgets, gate),
         limits_router(feed, gate),
+        calls_router(Reconcile(queries, vault.budgets, lender, keeper, keeper.writer.folder), gate),
         usage_router(queries, gate),
-        explain_router(Explain(keeper.writer.folder, queries, vault, budgets, feed), gate),
+        explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
         reload_router(reload, gate),
     )
     app = create_app(routers, f"http://{server.host}:{server.port}", options.version)
@@ -88,7 +96,7 @@ def build(
         counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
         cleanup=Cleanup(vault, keeper, lambda: feed.snapshot.tokens.keep_expired),
-        sign_ins=sign_ins,
+        alarm=alarm,
     )
 
 

@@ -35,6 +35,8 @@ class Parts(msgspec.Struct, frozen=True):
     queries: LedgerQueries
     access: Callable[[], Mapping[str, TokenState]] = dict
     """How the access tokens are, by provider."""
+    webhook: Callable[[], Awaitable[dict[str, object] | None]] | None = None
+    """How the events are that go there; raises OperatorError."""
 
 
 class Health:
@@ -66,7 +68,19 @@ class Health:
             "recorder": recorder,
             "databases": databases,
             "access_tokens": access,
+            "webhook": await self._webhook(problems),
         }
+
+    async def _webhook(self, problems: list[str]) -> dict[str, object] | None:
+        if self._parts.webhook is None:
+            return None
+        try:
+            state = await self._parts.webhook()
+        except ChatVaultError:
+            return None  # the vault's own state says it
+        if state is not None and state["fault"] is not None:
+            problems.append(f"Events do not reach the webhook: {state['fault']}")
+        return state
 
     def _access(self, problems: list[str]) -> dict[str, object]:
         found: dict[str, object] = {}

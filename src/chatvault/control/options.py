@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatvault.config.schema import BudgetsConfig, WebhooksConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.feed_server import PACE, Pace
 from chatvault.core.secrets import Secret
@@ -21,6 +22,8 @@ class Resolved(msgspec.Struct, frozen=True):
 
     snapshot: Snapshot
     accounts: dict[str, GoogleAccount] = {}
+    budgets: BudgetsConfig = BudgetsConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
 
 
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     runtime: Path
     snapshot: Snapshot
     accounts: dict[str, GoogleAccount] = {}
+    budgets: BudgetsConfig = BudgetsConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     resolve: Callable[[], Awaitable[Resolved]]
     version: str
     listener: socket.socket | None = None

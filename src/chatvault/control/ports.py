@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from chatvault.audit.lines import Event
 from chatvault.core.errors import ChatVaultError, JournalError
 
 
@@ -29,6 +30,18 @@ class Keeper(Journal, Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+
+class Events(Protocol):
+    """Where what happens goes on record."""
+
+    def event(self, line: Event) -> None:
+        """Raises JournalError, and then nothing was written."""
+        ...
+
+    async def harden(self) -> None:
+        """Make durable what was written. Raises OSError."""
+        ...
 
 
 class Recorded:

@@ -7,7 +7,6 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.answers import answer
 from chatvault.control.auth import Caller, Gate, Permit
 from chatvault.control.feed_server import FeedServer
@@ -33,9 +32,10 @@ class Reload:
         resolve: Callable[[], Awaitable[Resolved]],
         feed: FeedServer,
         journal: Journal,
-        access: AccessTokens,
+        take: Callable[[Resolved], None],
     ) -> None:
-        self._access = access
+        """`take`: what of it stays in control is handed to those who use it."""
+        self._take = take
         self._resolve = resolve
         self._feed = feed
         self._journal = journal
@@ -51,7 +51,7 @@ class Reload:
             before: dict[str, object] = {"version": old.version}
             with Recorded(self._journal, who, "config.reload", "config", before, {"version": new.version}):
                 missing = await self._feed.configure(new)
-            self._access.configure(resolved.accounts)
+            self._take(resolved)
             changed = [f"server.{n}" for n in _FIXED if getattr(old.server, n) != getattr(new.server, n)]
             return Reloaded(new.version, missing, changed)
 

@@ -140,7 +140,6 @@ class Worker:
         )
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.limiter.resize(snapshot.server.workers)
-        self.grants.failures.resize(snapshot.limits.failures_per_minute, snapshot.server.workers)
         self.address_limits = limits_of(snapshot.limits.address)
         self.model_limits = ModelLimits(snapshot.limits.models)
         self.snapshot = snapshot
@@ -263,7 +262,6 @@ class Worker:
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP
             self.limiter.sweep(int(perf_counter() * MICRO))
-            self.grants.failures.sweep(int(now * MICRO))
         self._even = not self._even
         if self._even:
             self.journal.tick()

@@ -83,8 +83,7 @@ class Pool:
 
         For a request whose body is streamed, `writable` is called whenever the provider takes more of it.
         """
-        now = self._loop.time()
-        exchange = LiveExchange(self, request, answer, now, writable, now)
+        exchange = LiveExchange(self, request, answer, self._loop.time(), writable)
         self._live.add(exchange)
         free = self._free
         while free and not fresh:

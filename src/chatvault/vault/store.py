@@ -19,6 +19,7 @@ from chatvault.core.clock import now_us
 from chatvault.vault import statements
 from chatvault.vault.budgets import Budgets
 from chatvault.vault.database import Database, open_database
+from chatvault.vault.events import Events
 from chatvault.vault.people import People
 
 
@@ -30,6 +31,7 @@ class Vault:
         self._database = database
         self.budgets = Budgets(database)
         self.people = People(database)
+        self.events = Events(database)
 
     async def add(self, token: Token, digest: bytes) -> None:
         """Keep a new token, and its project and user if they are new."""
@@ -76,19 +78,15 @@ class Vault:
 
     async def live_below(self, token_id: str, at_us: int, most: int) -> int:
         """How many tokens this one has minted, itself or through others, that hold at this time; `most` at most."""
-        values = {"tops": [token_id], "at": at_us, "most": most}
+        values = {"top": token_id, "at": at_us, "most": most}
         async with self._database.read() as connection:
             return int((await connection.execute(statements.LIVE_BELOW, values)).scalar_one())
 
-    async def below(self, token_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """All tokens that each of these has minted, itself or through others, and when; one that minted none is
-        absent."""
+    async def below(self, token_id: str) -> tuple[list[str], int]:
+        """All tokens that this one has minted, itself or through others, and when the last was made; 0 for none."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(statements.BELOW, {"tops": list(token_ids)})).all()
-        found: dict[str, dict[str, int]] = {}
-        for row in rows:
-            found.setdefault(row.top, {})[row.id] = row.created_at
-        return found
+            rows = (await connection.execute(statements.BELOW, {"top": token_id})).all()
+        return [row.id for row in rows], max((row.created_at for row in rows), default=0)
 
     async def _parents(
         self, connection: AsyncConnection, rows: Sequence[RowMapping]
