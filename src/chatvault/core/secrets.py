@@ -29,9 +29,8 @@ class Secret:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all, and durable before it is seen under its
-    name.
-    """
+    """Write a file that only its owner may read, whole or not at all; once this returns, it survives a power cut
+    under its name."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
@@ -43,6 +42,11 @@ def write_private(path: Path, data: bytes) -> None:
     finally:
         os.close(handle)
     os.replace(part, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def private_random(path: Path, size: int = 32) -> bytes:

@@ -1,7 +1,7 @@
 """The tables of the vault. A test proves that the migrations under `migrations/` make the same.
 
-Times are integer microseconds since the epoch. No secret is here: a token is kept as its keyed digest,
-whose key lies in a file of its own.
+Times are integer microseconds since the epoch. No secret is here in the clear: a token is kept as its keyed
+digest, a provider key sealed; the keys of both lie elsewhere.
 """
 
 from typing import Final

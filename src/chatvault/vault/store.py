@@ -20,6 +20,7 @@ from chatvault.vault import statements
 from chatvault.vault.budgets import Budgets
 from chatvault.vault.database import Database, open_database
 from chatvault.vault.events import Events
+from chatvault.vault.keys import ProviderKeys
 from chatvault.vault.people import People
 
 
@@ -32,6 +33,7 @@ class Vault:
         self.budgets = Budgets(database)
         self.people = People(database)
         self.events = Events(database)
+        self.keys = ProviderKeys(database)
 
     async def add(self, token: Token, digest: bytes) -> None:
         """Keep a new token, and its project and user if they are new."""
