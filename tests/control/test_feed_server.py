@@ -195,6 +195,28 @@ async def test_a_configuration_does_not_wait_for_a_worker_that_went(path: Path, 
         assert await asyncio.wait_for(pushing, 0.5) == []
 
 
+async def test_a_configuration_for_everywhere_waits_for_a_worker_that_is_away(
+    path: Path, grants: MemoryGrants
+) -> None:
+    slow = Pace(5, 15, 1.0)
+    async with open_feed(path, grants, PEPPER, Snapshot(version=1), expected=1, pace=slow) as feed:
+        waiting = asyncio.create_task(feed.configure(Snapshot(version=2), everywhere=True))
+        await asyncio.sleep(0.05)
+        await feed.configure(Snapshot(version=3))
+        assert not waiting.done()
+        async with connected(path) as worker:
+            # What returns hears the newest of them, under the number that is waited for.
+            assert await worker.next() == Welcome(pepper=PEPPER.hex(), snapshot=Snapshot(version=3))
+            assert await worker.next() == Configure(push=1, snapshot=Snapshot(version=3))
+            assert await waiting == []
+    async with (
+        open_feed(path, grants, PEPPER, Snapshot(version=1), expected=2, pace=PATIENT) as feed,
+        connected(path, 1),
+    ):
+        await until(lambda: len(feed.connected()) == 1)
+        assert await feed.configure(Snapshot(version=2), everywhere=True) == [0]
+
+
 async def test_a_silent_peer_is_dropped_and_a_living_one_kept(path: Path, grants: MemoryGrants) -> None:
     gone: list[Hello] = []
     async with (

@@ -66,11 +66,11 @@ class Control:
         self._pushes: dict[int, asyncio.Event] = {}
         self._beating: asyncio.Task[None] | None = None
 
-    def token(self, *, revoked: bool = False, **limits: Any) -> str:
+    def token(self, *, revoked: bool = False, project: str = "default", **limits: Any) -> str:
         """A new token that control knows; `limits` are those of its grant."""
         text = new_token()
         key = digest(PEPPER, text.encode()).hex()
-        grant = Grant(token=short_id("tok"), project="default", user="usr_1", **limits)
+        grant = Grant(token=short_id("tok"), project=project, user="usr_1", **limits)
         self.grants[key] = Granted(key, None, "revoked") if revoked else Granted(key, grant)
         return text
 

@@ -140,7 +140,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         },
     )
     assert problems(config) == [
-        "providers.openai: api_key: needed; set OPENAI_API_KEY in the environment or .env, or api_key",
+        "providers.openai: api_key: needed; set OPENAI_API_KEY in the environment or .env, or api_key, or `vault_only: true`",
         "providers.box: base_url: needed, as in http://127.0.0.1:8000/v1",
         "providers.odd: kind: there is no kind 'grok'; did you mean 'groq'?",
         "providers.cloudflare: base_url: set CLOUDFLARE_ACCOUNT_ID in the environment, or base_url",

@@ -82,6 +82,8 @@ class Opened(Line, tag="opened", kw_only=True):
     provider: str
     target: str | None = None
     """The model's name at the provider."""
+    key: str | None = None
+    """The id of the vault's key that signed it; None: the configuration's credential did."""
     price: str | None = None
     stream: bool = False
     input_bytes: int = 0
@@ -142,6 +144,8 @@ class Closed(Line, tag="closed", kw_only=True):
     budgets: tuple[Charge, ...] = ()
     """What each budget is charged: the cost, or what was reserved where that is not known."""
     price: str | None = None
+    key: str | None = None
+    """As in `Opened`."""
     latency_us: int = 0
     ttft_us: int | None = None
     finish: str | None = None

@@ -164,6 +164,7 @@ def _closed(chain: str, pending: Pending) -> Closed:
         bound=sum(bounds) if len(bounds) == len(reserved) else None,
         budgets=last.budgets or opened.budgets,
         price=last.price,
+        key=opened.key,
         code="interrupted",
         trace=opened.trace,
         chain=chain,

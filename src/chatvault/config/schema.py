@@ -117,6 +117,17 @@ class WebhooksConfig(Setting, frozen=True, kw_only=True):
         return f"WebhooksConfig(allow_private={self.allow_private}, ...)"  # neither the path nor the secret
 
 
+class SecretsConfig(Setting, frozen=True, kw_only=True):
+    """Where the master key comes from, which the provider keys in the vault are sealed under."""
+
+    master_key_file: str | None = None
+    """None: `secrets/master.key` in the data folder."""
+    master_key_command: tuple[str, ...] = ()
+    """A program and its arguments, run once at the start; its output is the master key."""
+    master_key_timeout: Seconds = 10.0
+    """How long it may take."""
+
+
 class Timeouts(Setting, frozen=True, kw_only=True):
     connect: Seconds = 5.0
     first_byte: Seconds = 600.0
@@ -134,6 +145,9 @@ class ProviderConfig(Setting, frozen=True, kw_only=True):
     kind: str = "openai-compatible"
     base_url: str | None = None
     api_key: str | None = None
+    vault_only: bool = False
+    """Its keys are those of the vault: none is looked for in the environment, and a call that finds none there does not
+    go out."""
     headers: dict[str, str] = {}
     """Sent with every call, over the client's own."""
     timeouts: Timeouts = Timeouts()
@@ -209,6 +223,7 @@ class Config(Setting, frozen=True, kw_only=True):
     tokens: TokensConfig = TokensConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     webhooks: WebhooksConfig = WebhooksConfig()
+    secrets: SecretsConfig = SecretsConfig()
     providers: dict[str, ProviderConfig] = {}
     models: dict[str, ModelConfig] = {}
     default_provider: str | None = None

@@ -97,6 +97,8 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """Runs on the operator's own machine: its calls cost nothing, and that is known."""
     vendor: bool = False
     """It is asked at the address that its row gives, so that no call comes back from there."""
+    vault_only: bool = False
+    """Its keys are those of the vault alone."""
 
     def families(self, model: str | None) -> tuple[str, ...]:
         """The families of dialects that a model can be asked in."""
@@ -118,6 +120,22 @@ class ProviderSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
         return f"ProviderSnapshot(name={self.name!r}, base_url={self.base_url!r}, ...)"  # not the credential
 
 
+class KeySnapshot(msgspec.Struct, frozen=True):
+    """A key of the vault, as calls to its provider are signed with it: all of the header fields that stand in place of
+    a face's own, by family of dialects. Never logged."""
+
+    id: str
+    headers: dict[str, dict[str, str]]
+
+    def __repr__(self) -> str:
+        return f"KeySnapshot({self.id!r}, ...)"  # not the credential
+
+
+Keys = dict[str, dict[str, tuple[KeySnapshot, ...]]]
+"""By provider, then by project: its own keys; those for all projects are under the empty name. Where there are keys
+and none of them can be used, there is an empty tuple: others must not pay for such a call."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     version: int
     server: ServerConfig = ServerConfig()
@@ -132,3 +150,5 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     default_provider: str | None = None
     prices: dict[str, dict[str, int]] = {}
     """Overrides by `provider/model` or `provider/*`: pico-dollars a unit by usage field, and `request`."""
+    keys: Keys | None = {}
+    """Those of the vault. None: control has not read them yet, and what a worker had before still holds."""

@@ -5,9 +5,9 @@ A worker connects, says `Hello`, and gets `Welcome`: pepper and configuration. F
 concerns has acknowledged it.
 
 Which workers that is differs. A new configuration concerns those that are connected: one that returns is
-welcomed with it. A revocation concerns every worker there should be: one that has lost its connection still
-serves what it knows, so it is waited for, told again as soon as it is back, and named if it does not come in
-time.
+welcomed with it. A revocation (of tokens, or of a provider's key) concerns every worker there should be: one
+that has lost its connection still serves what it knows, so it is waited for, told again as soon as it is back,
+and named if it does not come in time.
 """
 
 import asyncio
@@ -79,11 +79,11 @@ class Connected(msgspec.Struct, frozen=True):
 
 
 class _Push:
-    """One push that waits: for which workers, and whether one that returns has to hear it."""
+    """One push that waits: for which workers, and what one that returns has to hear in its place, if anything."""
 
     __slots__ = ("again", "data", "done", "missing")
 
-    def __init__(self, data: bytes, missing: set[int], again: bool) -> None:
+    def __init__(self, data: bytes, missing: set[int], again: Callable[[], bytes] | None) -> None:
         self.data = data
         self.missing = missing
         self.again = again
@@ -133,13 +133,20 @@ class FeedServer:
 
     # -- what control asks of it
 
-    async def configure(self, snapshot: Snapshot) -> list[int]:
+    async def configure(self, snapshot: Snapshot, *, everywhere: bool = False) -> list[int]:
         """Push a configuration, which is what workers are welcomed with from now on. Answers with the workers
-        that had not acknowledged it in time; they have it in their mail."""
+        that had not acknowledged it in time; they have it in their mail. `everywhere`: something in it is used no
+        more, so that it is asked of a worker that is not connected too, as in `revoke`."""
         self.snapshot = snapshot
         self._last_push += 1
         message = Configure(push=self._last_push, snapshot=snapshot)
-        return await self._push(message, set(self._peers), again=False)
+        if everywhere:
+            # One that returns meanwhile has been welcomed with a newer one, perhaps: not back to this.
+            number = self._last_push
+            return await self._push_everywhere(
+                message, lambda: frame(Configure(push=number, snapshot=self.snapshot))
+            )
+        return await self._push(message, set(self._peers))
 
     def lend(self, tokens: dict[str, AccessToken]) -> None:
         """Hand these access tokens to the workers, in place of all before them; those that return are welcomed with
@@ -154,7 +161,7 @@ class FeedServer:
         self._lookups.overtake()
         self._last_push += 1
         message = Forget(push=self._last_push, whose=whose)
-        return await self._push(message, set(self._peers), again=False)
+        return await self._push(message, set(self._peers))
 
     async def revoke(self, whose: Whose) -> list[int]:
         """End these everywhere; call it after the store has them revoked. Answers with the workers
@@ -162,8 +169,7 @@ class FeedServer:
         self._lookups.overtake()
         self._last_push += 1
         message = Revoke(push=self._last_push, whose=whose)
-        missing = await self._push(message, {*range(self._expected), *self._peers}, again=True)
-        return [worker for worker in missing if worker in self._peers or self._may_live(worker)]
+        return await self._push_everywhere(message, lambda: frame(message))
 
     async def show_limits(self, scope: Scope | None, subject: str | None) -> Shown:
         """How full the windows are, as all workers say that are connected; those that do not in time are named."""
@@ -208,8 +214,8 @@ class FeedServer:
         peer.send(frame(Welcome(pepper=self._pepper.hex(), snapshot=self.snapshot, access=self._access)))
         self._lender.joined(peer)
         for push in self._pushes.values():
-            if push.again and hello.worker in push.missing:
-                peer.send(push.data)
+            if push.again is not None and hello.worker in push.missing:
+                peer.send(push.again())
         self._group.create_task(self._remind(peer))
 
     def asked(self, peer: Peer, digest: bytes) -> None:
@@ -243,7 +249,7 @@ class FeedServer:
         if self._peers.get(hello.worker) is peer:
             del self._peers[hello.worker]
             for push in self._pushes.values():
-                if not push.again:
+                if push.again is None:
                     push.settle(hello.worker)
         self._gone(hello)
 
@@ -283,7 +289,13 @@ class FeedServer:
         peer.send(frame(await self.questions.answer(ask)))
         peer.told()
 
-    async def _push(self, message: msgspec.Struct, concerned: set[int], *, again: bool) -> list[int]:
+    async def _push_everywhere(self, message: msgspec.Struct, again: Callable[[], bytes]) -> list[int]:
+        missing = await self._push(message, {*range(self._expected), *self._peers}, again)
+        return [worker for worker in missing if worker in self._peers or self._may_live(worker)]
+
+    async def _push(
+        self, message: msgspec.Struct, concerned: set[int], again: Callable[[], bytes] | None = None
+    ) -> list[int]:
         number = self._last_push
         push = _Push(frame(message), concerned, again)
         for peer in list(self._peers.values()):

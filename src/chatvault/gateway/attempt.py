@@ -51,6 +51,8 @@ def send(call: "Call", *, fresh: bool = False) -> None:
         return
     try:
         upstream = call.worker.upstream(admitted.provider, admitted.family)
+        if call.key is not None:
+            upstream = upstream.keyed(call.key)
     except OperatorError as error:
         log.error("the provider %s cannot be used: %s", admitted.provider, error.message)
         call.fail("gateway_error", _unusable(admitted.provider))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chatvault.access.limiter import MICRO
 from chatvault.audit.lines import Private
+from chatvault.config.snapshot import KeySnapshot
 from chatvault.core.errors import ChatVaultError, ClientError, JournalError, Timeout
 from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
@@ -62,6 +63,7 @@ class Call:
         "held",
         "held_of",
         "id",
+        "key",
         "length",
         "outcome",
         "paused",
@@ -96,6 +98,8 @@ class Call:
         self.standing: Standing | None = None
         self.grant: Grant | None = None
         self.admitted: Admitted | None = None
+        self.key: KeySnapshot | None = None
+        """The key of the vault that it is signed with."""
         self.outcome = Outcome()
         self.upload: UploadedBody | None = None
         self.exchange: LiveExchange | None = None
@@ -110,9 +114,13 @@ class Call:
     # --- on record, then upstream
 
     def open(self, admitted: Admitted) -> None:
-        """Write the call ahead. Nothing goes upstream before the journal has it."""
+        """Write the call ahead. Nothing goes upstream before the journal has it. Raises Unavailable where there is no
+        key for it."""
         self.admitted = admitted
         worker = self.worker
+        turns = worker.keys.get(admitted.provider)
+        if turns is not None and self.grant is not None:
+            self.key = turns.take(self.grant.project)
         try:
             worker.journal.append(opened_line(self, admitted))
         except JournalError as error:

@@ -83,6 +83,7 @@ def opened_line(call: "Call", admitted: "Admitted") -> Opened:
         input_bytes=admitted.input_bytes,
         reserved=admitted.reserved,
         budgets=reserved_of(call),
+        key=call.key.id if call.key is not None else None,
         trace=call.trace,
         client=call.client(),
         private=_request_private(call, admitted),
@@ -130,6 +131,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         if held is None or held.reservation is None
         else _charged(call, held.reservation, amount, origin),
         price=price.version if price is not None else None,
+        key=call.key.id if call.key is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
         ttft_us=int((first - call.began) * 1e6) if first else None,
         finish=facts.finish and facts.finish[:_MAX_WORD],

@@ -1,6 +1,7 @@
 """The providers as a worker calls them: a pool, the fields that sign a call, and the path below their base
 URL."""
 
+import copy
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chatvault.config.snapshot import AccessToken, ProviderSnapshot
+from chatvault.config.snapshot import AccessToken, KeySnapshot, ProviderSnapshot
 from chatvault.core.errors import OperatorError
 from chatvault.core.seam import Header, Request
 from chatvault.gateway.outbound import hidden_fields, outbound_query
@@ -28,7 +29,7 @@ _MESSAGES: Final = b"/messages"
 class Upstream:
     """One provider account. `headers` carry its credential, where it is the same for all requests."""
 
-    __slots__ = ("_base", "_query", "_signer", "headers", "hidden", "pool", "provider")
+    __slots__ = ("_base", "_family", "_keyed", "_query", "_signer", "headers", "hidden", "pool", "provider")
 
     def __init__(
         self,
@@ -43,17 +44,9 @@ class Upstream:
         base_url, headers = (face.base_url, face.headers) if face else (provider.base_url, provider.headers)
         origin = parse_origin(base_url)
         self.provider = provider
-        self.headers: list[Header] = [
-            (name.lower().encode(), value.encode()) for name, value in headers.items()
-        ]
-        self.hidden = hidden_fields(self.headers)
-        for name, value in self.headers:
-            if _FIELD.fullmatch(name + b": " + value) is None:
-                raise OperatorError(
-                    f"The provider {provider.name} is given a header field {name.decode()!r} that HTTP does not allow. "
-                    "Check its headers and its key for line ends and the like.",
-                    code="bad_header",
-                )
+        self._family = family
+        self._keyed: dict[str, Upstream] = {}
+        self._signed_with(headers)
         self._base = origin.path.encode()
         self._query = provider.query.encode()
         self._signer = signer_of(provider, tokens)
@@ -63,6 +56,34 @@ class Upstream:
             context=context(provider.ca_file) if origin.tls else None,
             proxy=parse_proxy(provider.proxy) if provider.proxy and origin.socket is None else None,
         )
+
+    def _signed_with(self, headers: Mapping[str, str]) -> None:
+        self.headers: list[Header] = [
+            (name.lower().encode(), value.encode()) for name, value in headers.items()
+        ]
+        self.hidden = hidden_fields(self.headers)
+        for name, value in self.headers:
+            if _FIELD.fullmatch(name + b": " + value) is None:
+                raise OperatorError(
+                    f"The provider {self.provider.name} is given a header field {name.decode()!r} that HTTP does not "
+                    "allow. Check its headers and its key for line ends and the like.",
+                    code="bad_header",
+                )
+
+    def keyed(self, key: KeySnapshot) -> "Upstream":
+        """The same provider over the same pool, asked with a key of the vault. Raises OperatorError for one that no
+        header field can hold."""
+        found = self._keyed.get(key.id)
+        if found is None:
+            found = copy.copy(self)
+            headers = key.headers.get(self._family)
+            found._signed_with(next(iter(key.headers.values())) if headers is None else headers)
+            self._keyed[key.id] = found
+        return found
+
+    def forget_keys(self) -> None:
+        """The vault's keys have changed."""
+        self._keyed.clear()
 
     def target(self, path: bytes, query: bytes, model: str | None = None, stream: bool = False) -> bytes:
         """The request target: what stands behind `/v1` in the client's, below the provider's base path.

@@ -45,6 +45,7 @@ from chatvault.gateway.door import overrun
 from chatvault.gateway.entry import granted
 from chatvault.gateway.feed_client import FeedClient
 from chatvault.gateway.grants import Grants
+from chatvault.gateway.key_turns import KeyTurns, turns_of
 from chatvault.gateway.model_limits import ModelLimits, limits_of
 from chatvault.gateway.questions import Questions
 from chatvault.gateway.refusals import Refusals
@@ -98,6 +99,8 @@ class Worker:
         self.directory = Directory({}, {}, (), None)
         self.tokens: dict[str, AccessToken] = {}
         """What calls are signed with, by provider, where control gets it."""
+        self.keys: dict[str, KeyTurns] = {}
+        """By provider, where the vault has keys for it."""
         self.connections: set[ClientConnection] = set()
         self.calls: set[Call] = set()
         self.served = 0
@@ -124,11 +127,15 @@ class Worker:
         self.ready.set()
 
     def configure(self, snapshot: Snapshot) -> None:
-        """Swap the configuration. Pools of providers that have not changed live on."""
+        """Swap the configuration. Pools of providers that have not changed live on, and so do the vault's keys while
+        control has not read them: it answers no look-up before it has, so that no call begins without them."""
+        if snapshot.keys is None:
+            snapshot = msgspec.structs.replace(snapshot, keys=self.snapshot.keys)
         kept, old = dict[tuple[str, str], Upstream](), self._upstreams
         for key, upstream in old.items():
             if snapshot.providers.get(key[0]) == upstream.provider:
                 kept[key] = upstream
+                upstream.forget_keys()
             else:
                 self._old_pools.append(upstream)
         self._upstreams = kept
@@ -138,6 +145,8 @@ class Worker:
         self.directory = Directory(
             models, snapshot.known, snapshot.providers, snapshot.default_provider, prefixed=simulated
         )
+        only = frozenset(name for name, provider in snapshot.providers.items() if provider.vault_only)
+        self.keys = turns_of(snapshot.keys or {}, only)
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.limiter.resize(snapshot.server.workers)
         self.address_limits = limits_of(snapshot.limits.address)

@@ -35,8 +35,10 @@ def merged(
         problems.append("a provider's name is letters, digits, `.`, `_`, `-`, 64 at most")
     account, signing = _placed(account, row, environ, problems)
     problems += longtail.problems(account)
+    problems += _vault(account, row, signed=signing is not None)
     url = _base_url(name, account, row, environ, problems)
-    faces = _faces(name, account, row, url, environ, problems, signed=signing is not None)
+    later = signing is not None or account.vault_only
+    faces = _faces(name, account, row, url, environ, problems, later=later)
     if account.ca_file is not None:
         problems += _certificates(account.ca_file)
     proxy, wrong = proxy_for(account.proxy, url or "", environ)
@@ -65,6 +67,7 @@ def merged(
         free=row.local,
         vendor=not row.local and row.root is not None and root_of(row, url) == row.root,
         signing=signing,
+        vault_only=account.vault_only,
     )
 
 
@@ -122,19 +125,19 @@ def _faces(
     environ: Mapping[str, str],
     problems: list[str],
     *,
-    signed: bool,
+    later: bool,
 ) -> dict[str, Face]:
-    """What each of its faces is called with, the credential among it (but where each call is `signed`). Values are
-    never shown: they may be secret."""
+    """What each of its faces is called with, the credential among it (unless that comes `later`, with each call).
+    Values are never shown: they may be secret."""
     own = {}
     for field, value in account.headers.items():
         if not _FIELD.fullmatch(field) or not _VALUE.fullmatch(value) or value != value.strip():
             problems.append(f"headers.{field}: not a header that HTTP can carry")
         own[field.lower()] = value
-    key = None if signed else account.api_key or key_of(row, name, environ)
-    bearer = bearer_of(row, environ) if key is None and not signed else None
+    key = None if later else account.api_key or key_of(row, name, environ)
+    bearer = bearer_of(row, environ) if key is None and not later else None
     credential = key or bearer
-    if signed or row.credentials & own.keys():
+    if later or row.credentials & own.keys():
         pass  # one of them is the credential, or it comes later
     elif credential is not None:
         if not re.fullmatch(r"[!-~]+", credential):
@@ -143,13 +146,26 @@ def _faces(
             )
     elif row.name not in _STYLES and needs_key(row, account.base_url):
         variables = " or ".join((*key_variables(row, name), *row.bearer_env))
-        problems.append(f"api_key: needed; set {variables} in the environment or .env, or api_key")
+        problems.append(
+            f"api_key: needed; set {variables} in the environment or .env, or api_key, or `vault_only: true`"
+        )
     if url is None:
         return {}
     faces = faces_of(row, url, own, key, bearer)
     if azure.path_style(account.api_version) is not None and (root := root_of(row, url)) is not None:
         faces = {family: Face(f"{root}/openai", face.headers) for family, face in faces.items()}
     return faces
+
+
+def _vault(account: ProviderConfig, row: ProviderRow, *, signed: bool) -> list[str]:
+    """What speaks against keys that are the vault's alone."""
+    if not account.vault_only:
+        return []
+    if signed or row.name == longtail.KIND:
+        return ["vault_only: the vault's keys are of no use for this provider; take it out"]
+    if account.api_key or row.credentials & {name.lower() for name in account.headers}:
+        return ["vault_only: a credential stands beside it; take one of them out"]
+    return []
 
 
 def _version(api_version: str | None, row: ProviderRow) -> list[str]:

@@ -28,7 +28,7 @@ def faces_of(
         headers = face.headers | own
         if not row.credentials & own.keys():
             if key is not None:
-                headers[face.auth_header] = face.auth_format.format(key=key)
+                headers |= face.signed(key)
             elif bearer is not None:
                 headers["authorization"] = f"Bearer {bearer}"
         where = url.rstrip("/") if root is None else _below(root, face.path)

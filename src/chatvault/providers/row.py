@@ -24,6 +24,10 @@ class FaceRow(msgspec.Struct, frozen=True, kw_only=True):
     """What the names of its models begin with (behind a star: hold): they are asked here and nowhere else. Empty:
     whatever no other face claims."""
 
+    def signed(self, key: str) -> dict[str, str]:
+        """The header field that carries a key."""
+        return {self.auth_header: self.auth_format.format(key=key)}
+
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     """A provider that needs no code of its own. What the configuration says of an account holds over its
