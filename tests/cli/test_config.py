@@ -135,3 +135,17 @@ def test_show_says_what_providers_speak(chatvault: Run, file: Path, monkeypatch:
     gemini = json.loads(shown)["providers"]["gemini"]
     assert gemini["faces"]["gemini"] == "https://generativelanguage.googleapis.com/v1beta"
     assert gemini["dialects"][0] == "gemini.generate"
+
+
+def test_keys_of_the_vault_are_not_missed_and_a_command_keeps_its_words(chatvault: Run, file: Path) -> None:
+    file.write_text(
+        "providers:\n  openai: {vault_only: true}\n"
+        "secrets: {master_key_command: [vault-tool, --pin, hidden-pin-1234]}\n"
+    )
+    done = chatvault("config", "check")
+    assert done.exit_code == 0
+    assert "keys of the vault" in done.stdout
+    shown = chatvault("config", "show", "--json").stdout
+    assert "hidden-pin" not in shown
+    assert json.loads(shown)["secrets"]["master_key_command"] == ["vault-tool", "***", "***"]
+    assert json.loads(shown)["providers"]["openai"]["vault_only"] is True

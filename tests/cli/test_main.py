@@ -39,6 +39,7 @@ COMMANDS = (
     "project",
     "user",
     "budget",
+    "key",
     "audit",
     "config",
 )

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from chatvault.access.credential import digest
 from chatvault.access.limits import Limits
+from chatvault.config.schema import SecretsConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
 from chatvault.control.api import create_app
@@ -22,10 +23,13 @@ from chatvault.control.feed_server import FeedServer, Pace, open_feed
 from chatvault.control.first_start import FirstStart
 from chatvault.control.google_grant import exchange
 from chatvault.control.health import Health, Parts, health_router
+from chatvault.control.keyring import Keyring
 from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
+from chatvault.control.master_keys import read_master_keys
 from chatvault.control.options import Resolved
 from chatvault.control.projects import Projects, projects_router
+from chatvault.control.provider_keys import KeyManager, provider_keys_router
 from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import Coverage
@@ -85,9 +89,18 @@ class Plane:
         self.default_limits: Limits | None = None
         self.tokens = Tokens(vault, PEPPER, feed, self.journal, lambda: self.default_limits)
         self.budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, self.journal)
+        self.keyring = Keyring(vault.keys, read_master_keys(SecretsConfig(), data, None), feed)
+        self.keys = KeyManager(vault.keys, vault.people, self.keyring, feed, self.journal)
         self.first_start = FirstStart(vault, self.tokens, given=False)
         parts = Parts(
-            "0.1", feed, self.journal, self._coverage, vault.count, self.queries, self.access.states
+            "0.1",
+            feed,
+            self.journal,
+            self._coverage,
+            vault.count,
+            self.queries,
+            self.keyring,
+            self.access.states,
         )
         routers = [
             health_router(Health(parts), self.gate),
@@ -96,12 +109,13 @@ class Plane:
             tokens_router(self.tokens, self.queries, self.gate),
             budgets_router(self.budgets, self.gate),
             limits_router(feed, self.gate),
+            provider_keys_router(self.keys, self.gate),
             usage_router(self.queries, self.gate),
             explain_router(Explain(data / "journal", self.queries, vault, self.budgets), self.gate),
             calls_router(
                 Reconcile(self.queries, vault.budgets, lender, self.journal, data / "journal"), self.gate
             ),
-            reload_router(Reload(self._resolve, feed, self.journal, self._take), self.gate),
+            reload_router(Reload(self._resolve, feed, self.journal, self._take, self.keyring), self.gate),
         ]
         self.routes = {
             f"{method} {route.path}": route

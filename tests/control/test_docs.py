@@ -13,6 +13,7 @@ from chatvault.control.api import policy_of
 from chatvault.control.budgets import NewBudget
 from chatvault.control.forms import LimitsForm
 from chatvault.control.projects import NewProject
+from chatvault.control.provider_keys import NewProviderKey
 from chatvault.control.reconcile import RealCost
 from chatvault.control.token_forms import ChangedToken, MintedToken, NewToken
 from chatvault.control.token_routes import shown as shown_token
@@ -54,6 +55,7 @@ async def test_every_route_is_documented_with_its_policy_and_parameters(plane: P
         list(NewUser.model_fields),
         list(NewBudget.model_fields),
         list(RealCost.model_fields),
+        list(NewProviderKey.model_fields),
         list(LimitsForm.model_fields),
         [name for name in Health.__struct_fields__ if name != "used"],
         [column.name for column in usage_logs.columns],

@@ -174,10 +174,10 @@ async def test_a_worker_syncs_anew_with_a_control_that_returned(data: Path) -> N
             assert isinstance(await worker.next(), Welcome)
             token = await running.ask("POST", "/manage/tokens", {"name": "n"})
             assert await running.ask("DELETE", f"/manage/tokens/{token['token_id']}") is None
-            assert await worker.next() == Revoke(push=1, whose=Whose(tokens=(token["token_id"],)))
+            assert await worker.next() == Revoke(push=2, whose=Whose(tokens=(token["token_id"],)))
     async with control(data), connected(feed) as worker:
         assert isinstance(await worker.next(), Welcome)
-        assert await worker.next() == Revoke(push=1, whose=Whose(tokens=(token["token_id"],)))
+        assert await worker.next() == Revoke(push=2, whose=Whose(tokens=(token["token_id"],)))
 
 
 DOOMED = """

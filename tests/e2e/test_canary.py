@@ -23,10 +23,19 @@ COOKIE = "session=canaryCOOKIEvalue0123456789"
 MANAGEMENT = "canary-management-token-0123456789"
 IN_BODY = "sk-canaryBODYkey0123456789abcdef"
 IN_METADATA = "sk-canaryMETAkey0123456789abcdef"
-ADMIN_PAGES = ("/health", "/health/details", "/manage/tokens", "/usage/summary", "/usage?limit=100")
 WEBHOOK = "canaryWEBHOOKsecret0123456789"
 IN_WEBHOOK = "canaryWEBHOOKpath0123456789"
+ADMIN_PAGES = (
+    "/health",
+    "/health/details",
+    "/manage/tokens",
+    "/manage/provider-keys",
+    "/usage/summary",
+    "/usage?limit=100",
+)
 ENVIRONMENT = "canaryENVpassword0123456789"
+VAULTED = "canaryVAULTkey0123456789xyz"
+MASTER = "ca" * 32
 
 
 def kept(folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -108,6 +117,17 @@ async def administer(gateway: Gateway, answers: list[httpx2.Response]) -> list[s
             made.append(answer.json()["token"])
         named = json.dumps({"token": made[0]})
         answers.append(await operator.request("DELETE", "/manage/tokens", content=named))
+        kept = {"provider": "sim", "key": VAULTED, "name": "canary"}
+        answers.append(await operator.post("/manage/provider-keys", json=kept))
+        assert answers[-1].status_code == 201
+        for wrong_key in (
+            kept | {"provider": "nowhere"},
+            kept | {"odd": ODD},
+            kept | {"key": f"{VAULTED} x"},
+        ):
+            answers.append(await operator.post("/manage/provider-keys", json=wrong_key))
+            assert answers[-1].status_code in (400, 404)
+        answers.append(await operator.post("/manage/provider-keys/rotate-master"))
         wrong = {"authorization": f"Bearer {ODD}"}
         answers.append(await operator.get("/manage/tokens", headers=wrong))
         answers.append(
@@ -121,10 +141,13 @@ async def administer(gateway: Gateway, answers: list[httpx2.Response]) -> list[s
 
 
 async def test_no_planted_secret_is_found_anywhere(begin: Begin, provider: FakeProvider) -> None:
-    env = {"MANAGEMENT_TOKEN": MANAGEMENT, "ACME_PASSWORD": ENVIRONMENT, "CHATVAULT_AUDIT_BODIES": "full"}
-    env |= {
+    env = {
         "CHATVAULT_WEBHOOKS_URL": f"https://127.0.0.1:9/{IN_WEBHOOK}",
         "CHATVAULT_WEBHOOKS_SECRET": WEBHOOK,
+        "MANAGEMENT_TOKEN": MANAGEMENT,
+        "ACME_PASSWORD": ENVIRONMENT,
+        "CHATVAULT_AUDIT_BODIES": "full",
+        "CHATVAULT_MASTER_KEY": MASTER,
     }
     gateway = await begin("log_level: debug\n", env=env, words=("--fake",))
     gateway.management = MANAGEMENT
@@ -133,6 +156,9 @@ async def test_no_planted_secret_is_found_anywhere(begin: Begin, provider: FakeP
     stream = await Stream.begin(gateway, "sim/pace-20ms+events-400")
     await stream.leave()
     made = await administer(gateway, answers)
+    await use(gateway, answers)  # signed with the vault's key now
+    assert provider.last is not None
+    assert VAULTED in provider.last.headers["authorization"]
     gateway.configure((gateway.home / "config.yaml").read_text() + f"\nbad_setting: {IN_BODY}\n")
     gateway.signal(signal.SIGHUP)
     await eventually(lambda: "was not changed" in gateway.said("err"))
@@ -155,6 +181,8 @@ async def test_no_planted_secret_is_found_anywhere(begin: Begin, provider: FakeP
         "environment": ENVIRONMENT,
         "webhook's secret": WEBHOOK,
         "path of the webhook": IN_WEBHOOK,
+        "key in the vault": VAULTED,
+        "master key": MASTER,
         **{f"token {number}": token for number, token in enumerate(made)},
     }
     files = await asyncio.to_thread(lambda: list(kept(gateway.data)))

@@ -42,6 +42,8 @@ async def run(start: Start, life: Life) -> None:
         version=__version__,
         listener=listener,
         management_token=Secret(told.management_token) if told.management_token else None,
+        secrets=told.secrets,
+        master_key=Secret(told.master_key) if told.master_key else None,
         reload=reload,
         told=life.told,
     )

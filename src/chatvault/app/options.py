@@ -3,7 +3,7 @@ environment."""
 
 import msgspec
 
-from chatvault.config.schema import BudgetsConfig, WebhooksConfig
+from chatvault.config.schema import BudgetsConfig, SecretsConfig, WebhooksConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.providers.google_account import GoogleAccount
 
@@ -35,6 +35,9 @@ class ControlStart(msgspec.Struct, frozen=True, kw_only=True):
     own: dict[str, str]
     """Base URLs of the providers that the supervisor runs itself, by kind: `fake`, `tiny`, `litellm:NAME`."""
     management_token: str | None = None
+    secrets: SecretsConfig = SecretsConfig()
+    master_key: str | None = None
+    """What the environment holds of master keys."""
     snapshot: Snapshot
     accounts: dict[str, GoogleAccount] = {}
     """What access tokens are got with, by provider."""

@@ -118,6 +118,8 @@ class Family:
             ollama=self.ollama,
             own=self.own,
             management_token=self.environ.get("MANAGEMENT_TOKEN") or None,
+            secrets=self.config.secrets,
+            master_key=self.environ.get("CHATVAULT_MASTER_KEY") or None,
             snapshot=self.snapshot,
             accounts=self.accounts,
             budgets=self.config.budgets,

@@ -88,9 +88,10 @@ def show(config: File = None, as_json: AsJson = False) -> None:
 
     file, settings, snapshot = read(config)
     view: dict[str, Any] = {"file": file}
-    for name in ("data_dir", "log_level", "server", "budgets", "audit"):
+    for name in ("data_dir", "log_level", "server", "budgets", "audit", "secrets"):
         view[name] = _whole(getattr(settings, name))
     view["webhooks"] = _webhooks(settings)
+    view["secrets"]["master_key_command"][1:] = ["***" for _ in settings.secrets.master_key_command[1:]]
     view |= {"providers": {name: _provider(one) for name, one in snapshot.providers.items()}}
     view |= {
         "models": {
@@ -170,7 +171,7 @@ def _row(provider: "ProviderSnapshot", snapshot: "Snapshot") -> list[str]:
         provider.name,
         provider.kind,
         _where(provider),
-        "with credentials" if provider.headers else "no credentials",
+        _credentials(provider),
         names,
     ]
 
@@ -190,6 +191,7 @@ def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:
         view["proxy"] = f"{scheme}://{rest.rpartition('@')[2]}"
     return {
         **view,
+        "vault_only": provider.vault_only,
         "ca_file": provider.ca_file,
         "stream_usage": provider.stream_usage,
         "timeouts": _whole(provider.timeouts),
@@ -205,6 +207,12 @@ def _webhooks(settings: "Config") -> dict[str, Any]:
         "secret": None if webhooks.secret is None else "***",
         "allow_private": webhooks.allow_private,
     }
+
+
+def _credentials(provider: "ProviderSnapshot") -> str:
+    if provider.vault_only:
+        return "keys of the vault"
+    return "with credentials" if provider.headers else "no credentials"
 
 
 def _where(provider: "ProviderSnapshot") -> str:

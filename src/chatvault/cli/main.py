@@ -12,6 +12,7 @@ from chatvault.cli import (
     demo,
     explain,
     fake,
+    key,
     logs,
     models,
     project,
@@ -53,6 +54,7 @@ app.add_typer(project.app, name="project", short_help="Make projects, switch the
 app.add_typer(user.app, name="user", short_help="Make users of a project.")
 app.add_typer(budget.app, name="budget", short_help="Say what may be spent, and see what is left.")
 app.command("limits", short_help="Show how full the windows of limits are.")(windows.limits)
+app.add_typer(key.app, name="key", short_help="Keep keys of providers in the vault, sealed.")
 app.add_typer(audit.app, name="audit", short_help="Prove that the record is what was written.")
 app.add_typer(config.app, name="config", short_help="Check and show the configuration.")
 app.command("models", short_help="Show the models, what they can do and cost.")(models.models)

@@ -19,11 +19,13 @@ from chatvault.control.feed_server import FeedServer
 from chatvault.control.first_start import FirstStart
 from chatvault.control.health import Health, Parts, health_router
 from chatvault.control.http_server import HttpServer
+from chatvault.control.keyring import Keyring
 from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
 from chatvault.control.minting import Minting
 from chatvault.control.options import ControlOptions, Resolved
 from chatvault.control.projects import Projects, projects_router
+from chatvault.control.provider_keys import KeyManager, provider_keys_router
 from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
 from chatvault.control.signed import SignedSoFar
@@ -46,7 +48,13 @@ class Plane(msgspec.Struct, frozen=True):
 
 
 def build(
-    options: ControlOptions, pepper: bytes, owner_path: str, feed: FeedServer, stores: Stores, lender: Lender
+    options: ControlOptions,
+    pepper: bytes,
+    owner_path: str,
+    feed: FeedServer,
+    stores: Stores,
+    lender: Lender,
+    keyring: Keyring,
 ) -> Plane:
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
@@ -61,7 +69,7 @@ def build(
         access.configure(resolved.accounts)
         alarm.configure(resolved)
 
-    reload = Reload(options.resolve, feed, keeper, take)
+    reload = Reload(options.resolve, feed, keeper, take, keyring)
     budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, keeper)
     signed = SignedSoFar(keeper.writer.folder, keeper.writer.chain)
     health = Health(
@@ -74,6 +82,7 @@ def build(
             queries=queries,
             access=access.states,
             webhook=alarm.deliveries.state,
+            keyring=keyring,
         )
     )
     routers = (
@@ -84,6 +93,7 @@ def build(
         budgets_router(budgets, gate),
         limits_router(feed, gate),
         calls_router(Reconcile(queries, vault.budgets, lender, keeper, keeper.writer.folder), gate),
+        provider_keys_router(KeyManager(vault.keys, vault.people, keyring, feed, keeper), gate),
         usage_router(queries, gate),
         explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
         reload_router(reload, gate),

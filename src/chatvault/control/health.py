@@ -12,6 +12,7 @@ from chatvault.control.access_tokens import TokenState
 from chatvault.control.answers import answer
 from chatvault.control.auth import Gate, Permit, everyone
 from chatvault.control.feed_server import FeedServer
+from chatvault.control.keyring import Keyring
 from chatvault.control.ports import Keeper
 from chatvault.control.signed import Coverage
 from chatvault.core.clock import iso, now_us
@@ -33,6 +34,7 @@ class Parts(msgspec.Struct, frozen=True):
     vault: Callable[[], Awaitable[object]]
     """Asks the vault something; raises OperatorError."""
     queries: LedgerQueries
+    keyring: Keyring
     access: Callable[[], Mapping[str, TokenState]] = dict
     """How the access tokens are, by provider."""
     webhook: Callable[[], Awaitable[dict[str, object] | None]] | None = None
@@ -57,6 +59,7 @@ class Health:
             "ledger": await _state(parts.queries.positions, problems),
         }
         access = self._access(problems)
+        problems += parts.keyring.problems()
         return {
             "status": "degraded" if problems else "ok",
             "problems": problems,
@@ -69,6 +72,7 @@ class Health:
             "databases": databases,
             "access_tokens": access,
             "webhook": await self._webhook(problems),
+            "provider_keys": parts.keyring.report(),
         }
 
     async def _webhook(self, problems: list[str]) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatvault.config.schema import BudgetsConfig, WebhooksConfig
+from chatvault.config.schema import BudgetsConfig, SecretsConfig, WebhooksConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.feed_server import PACE, Pace
 from chatvault.core.secrets import Secret
@@ -29,8 +29,9 @@ class Resolved(msgspec.Struct, frozen=True):
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`runtime` is the private folder for its sockets; `listener` the TCP socket of the admin port, bound and
     listening, None for none; `accounts` is what access tokens are got with; `management_token` what the operator
-    has set; `resolve` makes the configuration anew, and raises OperatorError if it is wrong; `reload` is set by
-    whoever wants that; `told` once the operator has seen the first tokens (None: hearing of them is enough).
+    has set; `secrets` says where master keys come from, and `master_key` is what the environment holds of them;
+    `resolve` makes the configuration anew, and raises OperatorError if it is wrong; `reload` is set by whoever wants
+    that; `told` once the operator has seen the first tokens (None: hearing of them is enough).
     """
 
     data_dir: Path
@@ -43,6 +44,8 @@ class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     listener: socket.socket | None = None
     management_token: Secret | None = None
+    secrets: SecretsConfig = SecretsConfig()
+    master_key: Secret | None = None
     reload: asyncio.Event | None = None
     told: asyncio.Event | None = None
     pace: Pace = PACE

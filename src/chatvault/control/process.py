@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,12 @@ from chatvault.core.secrets import private_random
 
 if TYPE_CHECKING:
     from chatvault.control.assembly import Plane
+    from chatvault.control.keyring import Keyring
     from chatvault.control.stores import Stores
+    from chatvault.vault.keys import ProviderKeys
+
+    OpenStores = Callable[[Path, AuditConfig, str], AbstractAsyncContextManager[Stores]]
+    OpenKeyring = Callable[[ControlOptions, ProviderKeys, FeedServer], Awaitable[Keyring]]
 
 _RECOVER_AFTER = (0.1, 1.0)
 """Seconds after a worker's connection was lost: its locks may outlive its sockets for a moment."""
@@ -59,21 +64,23 @@ async def _run(options: ControlOptions, status: Status, stop: asyncio.Event) -> 
         options.runtime / FEED_SOCKET,
         grants,
         pepper,
-        options.snapshot,
+        msgspec.structs.replace(options.snapshot, keys=None),
         expected=options.snapshot.server.workers,
         pace=options.pace,
         gone=lambda hello: lost.set(),
         lender=lender,
     ) as feed:
-        open_stores = await asyncio.to_thread(_stores)
+        open_stores, open_keyring = await asyncio.to_thread(_stores)
         async with open_stores(options.data_dir, options.snapshot.audit, options.version) as stores:
             feed.idleness.open(stores.queries, stores.vault)
             feed.recall.open(stores.past)
-            grants.open(stores.vault)
+            keyring = await open_keyring(options, stores.vault.keys, feed)
+            grants.open(stores.vault)  # not before: a call that begins has to find its key
             accounts = Accounts(stores.keeper.writer.folder, stores.vault.budgets, lender)
             owner = options.runtime / ADMIN_SOCKET
             build = await asyncio.to_thread(_plane)
-            plane = await asyncio.to_thread(build, options, pepper, os.fspath(owner), feed, stores, lender)
+            place = os.fspath(owner)
+            plane = await asyncio.to_thread(build, options, pepper, place, feed, stores, lender, keyring)
             with await asyncio.to_thread(listen_privately, owner) as listener:
                 sockets = [listener] if options.listener is None else [listener, options.listener]
                 async with asyncio.TaskGroup() as group:
@@ -175,13 +182,14 @@ def _pepper(data_dir: Path) -> bytes:
 # Imports that take long, in a thread, while the feed already works.
 
 
-def _stores() -> "Callable[[Path, AuditConfig, str], AbstractAsyncContextManager[Stores]]":
+def _stores() -> tuple["OpenStores", "OpenKeyring"]:
+    from chatvault.control.keyring import open_keyring
     from chatvault.control.stores import open_stores
 
-    return open_stores
+    return open_stores, open_keyring
 
 
-def _plane() -> "Callable[[ControlOptions, bytes, str, FeedServer, Stores, Lender], Plane]":
+def _plane() -> "Callable[[ControlOptions, bytes, str, FeedServer, Stores, Lender, Keyring], Plane]":
     from chatvault.control.assembly import build
 
     return build

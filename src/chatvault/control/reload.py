@@ -10,6 +10,7 @@ from starlette.responses import Response
 from chatvault.control.answers import answer
 from chatvault.control.auth import Caller, Gate, Permit
 from chatvault.control.feed_server import FeedServer
+from chatvault.control.keyring import Keyring
 from chatvault.control.options import Resolved
 from chatvault.control.ports import Journal, Recorded
 from chatvault.core.errors import ClientError, OperatorError
@@ -33,9 +34,11 @@ class Reload:
         feed: FeedServer,
         journal: Journal,
         take: Callable[[Resolved], None],
+        keyring: Keyring,
     ) -> None:
         """`take`: what of it stays in control is handed to those who use it."""
         self._take = take
+        self._keyring = keyring
         self._resolve = resolve
         self._feed = feed
         self._journal = journal
@@ -50,7 +53,7 @@ class Reload:
             new = msgspec.structs.replace(resolved.snapshot, version=old.version + 1)
             before: dict[str, object] = {"version": old.version}
             with Recorded(self._journal, who, "config.reload", "config", before, {"version": new.version}):
-                missing = await self._feed.configure(new)
+                missing = await self._feed.configure(self._keyring.attached(new))
             self._take(resolved)
             changed = [f"server.{n}" for n in _FIXED if getattr(old.server, n) != getattr(new.server, n)]
             return Reloaded(new.version, missing, changed)
