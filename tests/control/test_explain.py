@@ -141,11 +141,14 @@ async def test_what_is_unknown_is_said_to_be(stage: Stage) -> None:
         "cost_source": "unknown",
         "state": "upstream_cut",
     }
-    aside(stage.write, PRICED, opened("a"), call(**unknown, bound=4000, code="upstream_cut"))
+    aside(stage.write, PRICED, opened("a"), call(**unknown, bound=4000, code="upstream_reset"))
     told = await stage.told("a")
     assert (told["cost"]["cost"], told["cost"]["bound_pico"], told["cost"]["lines"]) == (None, 4000, [])
     story = "\n".join(told["story"])
-    assert "The provider's answer ended before it was whole, with status 200 (upstream_cut)" in story
+    assert (
+        "The provider's answer ended before it was whole, with status 200 (upstream_reset), after 3 ms"
+        in story
+    )
     assert "What it used is not known." in story
     assert "What it cost is not known; it was $0.000000004 at most." in story
     unbound = call(**unknown)

@@ -19,7 +19,7 @@ from chatvault.access.grant import Whose
 from chatvault.audit.lines import Admin, Closed
 from chatvault.audit.reader import ChainReader, chains
 from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET, runtime_dir
-from chatvault.config.schema import ServerConfig
+from chatvault.config.schema import ServerConfig, TokensConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.feed_server import Pace
 from chatvault.control.options import ControlOptions, Resolved
@@ -100,6 +100,28 @@ def _noted(data: Path) -> list[object]:
         return connection.execute("SELECT * FROM meta WHERE key = 'first_start'").fetchall()
     finally:
         connection.close()
+
+
+async def test_tokens_that_expired_long_ago_are_removed_on_record(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatvault.control.cleanup._FIRST", 0.1)
+    monkeypatch.setattr("chatvault.control.cleanup._EVERY", 0.1)
+    kept = Snapshot(version=1, tokens=TokensConfig(keep_expired=0.2))
+    async with control(data, snapshot=kept) as running:
+        made = await running.ask("POST", "/manage/tokens", {"name": "n", "duration_hours": 1e-7})
+        removed = made["token_id"]
+
+        async def gone() -> bool:
+            listed = (await running.ask("GET", "/manage/tokens"))["data"]
+            return removed not in [token["token_id"] for token in listed]
+
+        await eventually(gone)
+    (line,) = [
+        line for line in await asyncio.to_thread(lines, data) if getattr(line, "what", "") == "token.remove"
+    ]
+    assert isinstance(line, Admin)
+    assert (line.who, (line.before or {})["tokens"]) == ("control", [removed])
 
 
 async def test_first_tokens_that_nobody_saw_are_made_anew(data: Path) -> None:

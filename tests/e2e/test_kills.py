@@ -50,6 +50,13 @@ async def test_a_killed_worker_is_replaced_and_its_calls_are_closed(
     for id in list(provider.stats.ids)[:2]:
         interrupted(rows[id])
     assert rows[stream.id]["stream"] == 1
+    async with gateway.operator() as operator:
+        told = (await operator.get(f"/manage/explain/{stream.id}")).json()
+    steps = [(step["type"], step["chain"].partition("-")[0]) for step in told["record"]["lines"]]
+    assert steps == [("opened", "worker0"), ("closed", "control")]
+    assert [attempt["provider"] for attempt in told["attempts"]] == ["sim"]
+    assert "The gateway died meanwhile; the call was closed at the next start." in told["story"]
+    assert f"What it cost is not known; it was ${told['cost']['bound']} at most." in told["story"]
     await gateway.verify()
 
 

@@ -80,7 +80,7 @@ def _asked(found: Found) -> str:
 def _ended(found: Found) -> Iterator[str]:
     row = found.row
     status = f", with status {row['status_code']}" if row["status_code"] else ""
-    why = f" ({row['error_code']})" if row["error_code"] else ""
+    why = f" ({row['error_code']})" if row["error_code"] not in (None, row["state"]) else ""
     took = f", after {row['latency_ms']:,} ms" if row["latency_ms"] and row["state"] != "interrupted" else ""
     first = f"; its first byte came after {row['ttft_ms']:,} ms" if row["ttft_ms"] is not None else ""
     yield f"{_ENDS.get(row['state'], row['state'])}{status}{why}{took}{first}."
