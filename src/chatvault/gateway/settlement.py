@@ -30,6 +30,9 @@ _MAX_WORD: Final = 256
 _MAX_METADATA: Final = 16 << 10
 
 
+_TELL_AS_THEY_GO: Final = frozenset(("anthropic", "gemini"))
+"""Families of dialects that tell usage from the beginning of a stream (Anthropic the input, with a token of output;
+Gemini what was said so far); all others tell it once, at the end."""
 _PROVIDER: Final[UsageSource] = "provider"
 NOTHING: Final = Facts()
 """What is known of an answer that told nothing."""
@@ -101,7 +104,7 @@ def closed_line(call: "Call", state: State) -> Closed:
     usage, source, sizes = facts.usage, _PROVIDER, None
     if usage is None:
         usage, source, sizes = _unsaid(call, state)
-    elif state in BROKEN and outcome.tap is not None and not outcome.tap.ended:
+    elif state in BROKEN and admitted.family in _TELL_AS_THEY_GO:
         usage, source, sizes = _so_far(call, state, usage)
     amount, origin = _cost(call, admitted, source, usage, facts)
     held = call.held_of
@@ -165,8 +168,11 @@ def _charged(
 
 
 def _so_far(call: "Call", state: State, told: Usage) -> tuple[Usage, UsageSource, Sizes | None]:
-    """The usage of a stream that broke after its provider had told some of it (Anthropic tells the input first, and the
-    output at the end): what was told, and for the output what came, if that is more."""
+    """The usage of a stream that broke after its provider had told some of it: what was told, and for the output what
+    came, if that is more. Where the model had said all, what was told is all there is."""
+    tap = call.outcome.tap
+    if tap is None or tap.ended:
+        return told, _PROVIDER, None
     found = unsaid_usage(call, state)
     if found is None or found[0].output <= told.output:
         return told, "estimated", None
