@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from chatvault.audit.floods import SEVERAL
 from chatvault.core.seam import Fault, FaultCode
 from chatvault.core.states import COST_SOURCES, STATES, USAGE_SOURCES
 from chatvault.fake.errors import CODES as FAKE_CODES
@@ -73,6 +74,7 @@ def _tables() -> Iterator[Place]:
         yield code, "vault/faults.py"
     for code in ledger_faults._ADVICE:
         yield code, "ledger/faults.py"
+    yield SEVERAL, "audit/floods.py"
     for code in FAKE_CODES.values():
         yield code, "fake/errors.py"
 

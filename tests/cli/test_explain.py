@@ -43,7 +43,10 @@ def test_a_call_and_a_refusal_are_told(gateway: OwnGateway, chatvault: Callable[
     refused = chatvault("explain", id, *where).stdout
     assert "It was refused with 429, rate_limited: nothing went to a provider." in refused
     assert "The limit of 1 requests a hour" in refused
-    assert f"1 requests per hour of the token {made['token_id']}." in refused
+    assert (
+        f"Now: 1 of 1 requests per hour of the token {made['token_id']} are used; the first of it frees in"
+        in refused
+    )
 
     missing = chatvault("explain", "nobody", *where)
     assert isinstance(missing.exception, Refusal)

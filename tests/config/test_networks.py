@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatvault.config.networks import client_address, parse_networks
+from chatvault.config.networks import client_address, parse_networks, place_of
 
 OURS = parse_networks(["10.0.0.0/8", "::1"])
 
@@ -35,3 +35,11 @@ def test_without_trusted_proxies_nobody_is_believed() -> None:
 def test_what_is_no_network_is_named() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.0/99"):
         parse_networks(["10.0.0.0/99"])
+
+
+def test_what_an_address_counts_as() -> None:
+    assert place_of("203.0.113.1") == "203.0.113.1"
+    assert place_of("::ffff:203.0.113.1") == "203.0.113.1"
+    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:2") == "2001:db8::/64"
+    assert place_of("2001:db8:0:1::1") != place_of("2001:db8::1")
+    assert place_of("unix") == "unix"

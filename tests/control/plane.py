@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from chatvault.access.credential import digest
 from chatvault.access.limits import Limits
+from chatvault.audit.lines import Line, Private, Refused
 from chatvault.config.schema import SecretsConfig
 from chatvault.config.snapshot import Snapshot
 from chatvault.control.access_tokens import AccessTokens
@@ -32,6 +33,7 @@ from chatvault.control.projects import Projects, projects_router
 from chatvault.control.provider_keys import KeyManager, provider_keys_router
 from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
+from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import Coverage
 from chatvault.control.token_routes import tokens_router
 from chatvault.control.tokens import Tokens
@@ -55,6 +57,8 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str, dict[str, object] | None, dict[str, object] | None]] = []
+        self.refused: list[Refused] = []
+        self.private_parts: dict[str, dict[str, object]] = {}
         self.full = False
         self.fault: str | None = None
 
@@ -69,6 +73,16 @@ class MemoryJournal:
         if self.full:
             raise JournalError("The disk is full. Make room.")
         self.lines.append((who, what, subject, before, after))
+
+    def append(self, line: Line) -> None:
+        if self.full:
+            raise JournalError("The disk is full. Make room.")
+        assert isinstance(line, Refused)
+        self.refused.append(line)
+
+    def private(self, id: str, kind: str, data: dict[str, object]) -> Private:
+        self.private_parts[id] = data
+        return Private("0" * 64, 0, 0)
 
     @property
     def acts(self) -> list[tuple[str, str]]:
@@ -85,7 +99,8 @@ class Plane:
         self.accounts: dict[str, GoogleAccount] = {}
         self.access = AccessTokens(feed.lend, exchange, {})
         self.lender = lender
-        self.gate = Gate(vault, PEPPER, Secret(MANAGEMENT), OWNER)
+        self.sign_ins = SignIns(self.journal, lambda: feed.snapshot)
+        self.gate = Gate(vault, PEPPER, self.sign_ins, Secret(MANAGEMENT), OWNER)
         self.default_limits: Limits | None = None
         self.tokens = Tokens(vault, PEPPER, feed, self.journal, lambda: self.default_limits)
         self.budgets = Budgets(vault.budgets, (vault, vault.people), feed, lender, self.journal)
@@ -111,7 +126,7 @@ class Plane:
             limits_router(feed, self.gate),
             provider_keys_router(self.keys, self.gate),
             usage_router(self.queries, self.gate),
-            explain_router(Explain(data / "journal", self.queries, vault, self.budgets), self.gate),
+            explain_router(Explain(data / "journal", self.queries, vault, self.budgets, feed), self.gate),
             calls_router(
                 Reconcile(self.queries, vault.budgets, lender, self.journal, data / "journal"), self.gate
             ),

@@ -94,14 +94,14 @@ async def test_a_caller_without_the_permission_is_refused(plane: Plane) -> None:
         async def caller(self, request: object) -> Caller:
             return Caller("narrow", frozenset({"usage:read"}))
 
-    permit = Permit(Narrow(plane.vault, PEPPER), "tokens:write")
+    permit = Permit(Narrow(plane.vault, PEPPER, plane.sign_ins), "tokens:write")
     with pytest.raises(PermissionDenied, match="tokens:write"):
         await permit(None)  # type: ignore[arg-type]
 
 
 def test_a_weak_management_token_is_refused(plane: Plane) -> None:
     with pytest.raises(OperatorError, match="too short"):
-        Gate(plane.vault, PEPPER, Secret("short"))
+        Gate(plane.vault, PEPPER, plane.sign_ins, Secret("short"))
 
 
 async def test_errors_have_one_shape_and_every_answer_an_id(plane: Plane) -> None:

@@ -1,5 +1,6 @@
 """What happened to a call and why: a real journal, a real ledger, a real vault."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from chatvault.access.budget import Budget
 from chatvault.access.limits import Limits
+from chatvault.access.reading import Reading
 from chatvault.access.store import KeptBudget
 from chatvault.access.token import Token
 from chatvault.audit.lines import Attempted, Closed, Line, Priced, Refused
@@ -15,12 +17,14 @@ from chatvault.audit.segments import chains, private_path
 from chatvault.audit.writer import ChainWriter
 from chatvault.core.charge import Charge
 from chatvault.core.usage import Usage
+from chatvault.feed.messages import Readings, ShowLimits
 from chatvault.ledger.batch import Batch, Entry
 from chatvault.ledger.place import ledger_place
 from chatvault.ledger.state import RecorderState, write_state
 from chatvault.ledger.store import Ledger
 from tests.audit.samples import aside, closed, open_writer, opened
 from tests.control.plane import Plane, open_plane
+from tests.control.worker import connected
 
 PRICED = Priced(
     at=1,
@@ -160,8 +164,6 @@ async def test_what_is_unknown_is_said_to_be(stage: Stage) -> None:
 async def test_a_refusal_is_told_with_what_refused_it_and_how_that_stands(stage: Stage) -> None:
     vault = stage.plane.vault
     await vault.add(Token(id="tok_1", name="n", created_at=1, limits=Limits(requests_per_hour=5)), b"1" * 32)
-    budget = Budget(id="bud_1", scope="token", subject="tok_1", amount=5 * 10**12, per="month")
-    await vault.budgets.add(KeptBudget(budget=budget, project="default", created_at=1))
     why = "The limit of 5 requests an hour of the token tok_1 is reached. Try again in 60 s."
     private = aside(stage.journal.private, "r", "refusal", {"error": why})
     line = Refused(
@@ -169,21 +171,63 @@ async def test_a_refusal_is_told_with_what_refused_it_and_how_that_stands(stage:
         project="default", private=private,
     )  # fmt: skip
     aside(stage.write, line)
-    told = await stage.told("r")
+    window = Reading("token", "tok_1", "requests_per_hour", 5, 5, 61.6, 3000, False, 0)
+    async with connected(stage.plane.feed_path) as worker, asyncio.TaskGroup() as group:
+        await worker.next()
+        asking = group.create_task(stage.told("r"))
+        asked = await worker.next()
+        assert isinstance(asked, ShowLimits)
+        assert (asked.scope, asked.subject) == ("token", "tok_1")
+        worker.say(Readings(asked.number, (window,)))
+    told = asking.result()
     refusal = told["refusal"]
     assert (refusal["code"], refusal["message"], refusal["calls"]) == ("rate_limited", why, 3)
-    assert refusal["limits_now"] == [
-        {"scope": "token", "subject": "tok_1", "limits": {"requests_per_hour": 5}}
+    (limits,) = refusal["limits_now"]
+    assert (limits["scope"], limits["subject"], limits["limits"]) == (
+        "token",
+        "tok_1",
+        {"requests_per_hour": 5},
+    )
+    assert [(row["limit"], row["used"], row["left"]) for row in limits["windows"]] == [
+        ("requests_per_hour", 5, 0)
     ]
-    (now,) = refusal["budgets_now"]
-    assert (now["budget_id"], now["left"]) == ("bud_1", "5.00")
-    assert now["period_end"] is not None
+    assert refusal["budgets_now"] == []
+    said = "Now: 5 of 5 requests per hour of the token tok_1 are used; the first of it frees in 62 s."
+    assert said in told["story"]
     story = told["story"]
     assert "It was refused with 429, rate_limited: nothing went to a provider." in story[0]
     assert story[1] == f"What was said of it: {why}"
     assert story[2].startswith("Its line stands for 3 calls")
     assert (told["attempts"], told["budgets"], told["cost"]["cost"]) == ([], [], "0.00")
     assert told["record"]["private"] == "kept"
+
+
+async def test_limits_that_count_nothing_and_budgets_are_told_as_they_are(stage: Stage) -> None:
+    vault = stage.plane.vault
+    limits = Limits(requests_per_hour=5, concurrent=2)
+    await vault.add(Token(id="tok_1", name="n", created_at=1, limits=limits), b"1" * 32)
+    budget = Budget(id="bud_1", scope="token", subject="tok_1", amount=5 * 10**12, per="month")
+    await vault.budgets.add(KeptBudget(budget=budget, project="default", created_at=1))
+    shared: dict[str, Any] = {
+        "status": 429,
+        "endpoint": "chat.completions",
+        "token": "tok_1",
+        "project": "default",
+    }
+    codes = {"r": "too_many_calls", "b": "budget_exceeded", "m": "model_not_allowed"}
+    aside(stage.write, *(Refused(at=9, id=id, code=code, **shared) for id, code in codes.items()))
+    told = await stage.told("r")
+    quiet = "Now: nothing counts in the limits of the token tok_1 (5 requests per hour, 2 at a time)."
+    assert quiet in told["story"]
+    told = await stage.told("b")
+    (now,) = told["refusal"]["budgets_now"]
+    assert (now["budget_id"], now["left"], told["refusal"]["limits_now"]) == ("bud_1", "5.00", [])
+    assert now["period_end"] is not None
+    assert any(
+        line.startswith("Now: bud_1, $5.00 of the token tok_1, $0.00 settled") for line in told["story"]
+    )
+    told = await stage.told("m")
+    assert (told["refusal"]["limits_now"], told["refusal"]["budgets_now"]) == ([], [])
 
 
 async def test_what_was_erased_is_said_to_be(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """Tokens that expire when they are idle: what workers report, what the ledger knows, and what nobody can tell."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,12 @@ from chatvault.access.holder import Holder
 from chatvault.access.token import Token
 from chatvault.control.idleness import Idleness, Verdict
 from chatvault.core.errors import OperatorError, Unavailable
+from chatvault.ledger.place import ledger_place
+from chatvault.ledger.queries import LedgerQueries
 from chatvault.ledger.state import RecorderState
+from chatvault.ledger.store import Ledger
+from tests.audit.samples import aside
+from tests.ledger.entries import AT, batch, closed
 
 IDLE, SLACK = 1_000_000, 100_000
 START = 50_000_000
@@ -20,7 +26,7 @@ class Stage:
     def __init__(self) -> None:
         self.at = START
         self.calls: dict[str, int] = {}
-        self.minted: dict[str, tuple[list[str], int]] = {}
+        self.minted: dict[str, dict[str, int]] = {}
         self.asked = 0
         self.fault: Unavailable | None = None
         self.state: RecorderState | None = self.level(START + 1)
@@ -31,17 +37,17 @@ class Stage:
     def level(at: int, behind: float = 0.0, size: int | None = 0) -> RecorderState:
         return RecorderState(at=at, bytes_behind=size, lines_behind=0, seconds_behind=behind)
 
-    async def last_use(self, tokens: Sequence[str], since_us: int) -> int | None:
+    async def last_uses(self, tokens: Sequence[str], since_us: int) -> dict[str, int]:
         self.asked += 1
         if self.fault is not None:
             raise self.fault
-        return max((at for token in tokens if (at := self.calls.get(token, 0)) > since_us), default=None)
+        return {token: at for token in tokens if (at := self.calls.get(token, 0)) > since_us}
 
     async def lag(self) -> RecorderState | None:
         return self.state
 
-    async def below(self, token_id: str) -> tuple[list[str], int]:
-        return self.minted.get(token_id, ([], 0))
+    async def below(self, token_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return {token: self.minted[token] for token in token_ids if token in self.minted}
 
 
 def token(name: str = "t", idle: int | None = IDLE, created_at: int = 1, parent: str | None = None) -> Token:
@@ -50,7 +56,8 @@ def token(name: str = "t", idle: int | None = IDLE, created_at: int = 1, parent:
 
 async def judged(stage: Stage, *line: Token) -> Verdict:
     first, *parents = line or (token(),)
-    return await stage.idleness.judge(Holder(token=first, parents=tuple(parents)))
+    (verdict,) = await stage.idleness.judge([Holder(token=first, parents=tuple(parents))])
+    return verdict
 
 
 async def test_one_that_does_not_expire_so_is_not_asked_about() -> None:
@@ -91,14 +98,43 @@ async def test_a_call_with_what_it_minted_is_a_use_of_it_and_minting_too() -> No
     stage = Stage()
     child = token("child", None, parent="t")
     assert await judged(stage, child, token()) == "expired"
-    stage.minted["t"] = (["child", "other"], 2)
+    stage.minted["t"] = {"child": 1, "other": 2}
     assert await judged(stage, child, token()) == "expired"
     stage.calls["other"] = START - 5
     assert await judged(stage, child, token()) == "used"
     stage = Stage()
-    stage.minted["t"] = (["child"], START - 5)
+    stage.minted["t"] = {"child": START - 5}
     assert await judged(stage) == "used"
     assert await judged(stage, token("child", None, START - 5), token()) == "used"
+
+
+async def test_many_are_judged_by_one_question() -> None:
+    stage = Stage()
+    stage.calls = {"a": START - 5, "b": START - IDLE - SLACK - 1}
+    stage.minted["b"] = {"c": 1}
+    line = [Holder(token=token(name)) for name in ("a", "b", "d")]
+    child = Holder(token=token("c", None, parent="b"), parents=(token("b"),))
+    assert await stage.idleness.judge([*line, child]) == ["used", "expired", "expired", "expired"]
+    assert stage.asked == 1
+    stage.calls["c"] = START - 5
+    assert await stage.idleness.judge([*line, child]) == ["used", "used", "expired", "used"]
+    assert await stage.idleness.judge([]) == []
+
+
+async def test_the_ledger_tells_the_last_uses_since(tmp_path: Path) -> None:
+    lines = [closed(str(number), token=f"tok_{number % 3}", opened_at=AT + number) for number in range(9)]
+    lines.append(closed("x", token="tok_2", opened_at=AT + 99, state="refused"))
+    ledger = aside(Ledger.open, ledger_place(tmp_path))
+    aside(ledger.apply, batch(*lines))
+    aside(ledger.close)
+    queries = LedgerQueries(tmp_path)
+    try:
+        asked = ["tok_1", "tok_2", "tok_9", *(f"tok_x{number}" for number in range(10_000))]
+        assert await queries.last_uses(asked, AT + 7) == {"tok_2": AT + 8}
+        assert await queries.last_uses(asked, AT) == {"tok_1": AT + 7, "tok_2": AT + 8}
+        assert await queries.last_uses([], AT) == {}
+    finally:
+        await queries.close()
 
 
 async def test_one_that_is_used_does_not_save_its_idle_child() -> None:
@@ -141,7 +177,7 @@ async def test_while_it_cannot_be_asked_nobody_is_said_to_be_idle() -> None:
 
 async def test_a_vault_that_cannot_be_asked_is_heard_of() -> None:
     class Locked(Stage):
-        async def below(self, token_id: str) -> tuple[list[str], int]:
+        async def below(self, token_ids: Sequence[str]) -> dict[str, dict[str, int]]:
             raise OperatorError("Locked.")
 
     with pytest.raises(OperatorError):

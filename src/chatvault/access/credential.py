@@ -3,7 +3,10 @@ from a guess."""
 
 import hashlib
 import os
+import re
 import zlib
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
 PREFIX = "cv-"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -37,6 +40,21 @@ def well_formed(token: bytes) -> bool:
         and token.isascii()
         and _check(token[len(PREFIX) : -_CHECK]).encode() == token[-_CHECK:]
     )
+
+
+_LIKE: Final = re.compile(rb"\s*(?:bearer\s+)?cv-[0-9A-Za-z]", re.IGNORECASE)
+
+
+def in_query(query: bytes, spare: bytes | None = None) -> bool:
+    """Whether a parameter of a query string (with its question mark or without) holds what looks like a token, but for
+    the one that is called `spare`. Addresses are kept in logs and histories, which is no place for a token."""
+    if b"-" not in query and b"%" not in query:
+        return False
+    for part in re.split(rb"[&;]", query.removeprefix(b"?")):
+        name, _, value = part.replace(b"+", b" ").partition(b"=")
+        if name != spare and _LIKE.match(unquote_to_bytes(value or name)):
+            return True
+    return False
 
 
 def digest(pepper: bytes, token: bytes) -> bytes:

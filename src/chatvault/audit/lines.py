@@ -176,8 +176,8 @@ class Counted(Line, tag="counted", kw_only=True):
 
 
 class Refused(Line, tag="refused", kw_only=True):
-    """A call that never went upstream; `count` of the same kind from the same address within a second share a
-    line."""
+    """A call that never went upstream; `count` of them from the same address share a line. Endpoint `control`: a
+    sign-in at the control port."""
 
     id: str
     status: int
@@ -192,6 +192,9 @@ class Refused(Line, tag="refused", kw_only=True):
     trace: str | None = None
     client: Private | None = None
     private: Private | None = None
+    kinds: list[tuple[str, str, str | None, int]] | None = None
+    """Code, endpoint, token and number, where more than one kind share a line; what they differ in is `several` (0, or
+    left out) in the line's own members."""
 
 
 class Admin(Line, tag="admin", kw_only=True):

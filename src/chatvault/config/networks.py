@@ -1,6 +1,7 @@
 """Networks that a setting names, and the address a client has behind proxies that are believed."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -38,6 +39,21 @@ def within(address: str, networks: Networks) -> bool:
             return False
         address = address if mapped is None else str(mapped)
     return _within(address, networks)
+
+
+@lru_cache(maxsize=4096)
+def place_of(address: str) -> str:
+    """What an address counts as where guesses and refusals are counted: itself; of IPv6 its network of 64 bits, since
+    whoever has one address there has all of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address  # a unix socket's peer
+    if found.version == 4:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _within(address: str, networks: Networks) -> bool:

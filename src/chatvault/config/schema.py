@@ -85,7 +85,8 @@ class LimitsConfig(Setting, frozen=True, kw_only=True):
     default_requests_per_hour: Annotated[int, Meta(ge=0)] = 1000
     """Of tokens that are made through the control plane and name no limits of their own; 0: none."""
     failures_per_minute: Annotated[int, Meta(ge=0)] = 60
-    """Tokens that one address may guess wrong within a minute; then it is refused unasked. 0: any number."""
+    """Tokens that one address may guess wrong within a minute; then what is new there is refused unasked. 0: any
+    number."""
     address: RateConfig = RateConfig()
     """Of each client address."""
     models: dict[str, RateConfig] = {}

@@ -28,6 +28,7 @@ from chatvault.control.projects import Projects, projects_router
 from chatvault.control.provider_keys import KeyManager, provider_keys_router
 from chatvault.control.reconcile import Reconcile, calls_router
 from chatvault.control.reload import Reload, reload_router
+from chatvault.control.sign_ins import SignIns
 from chatvault.control.signed import SignedSoFar
 from chatvault.control.stores import Stores
 from chatvault.control.token_routes import tokens_router
@@ -44,6 +45,7 @@ class Plane(msgspec.Struct, frozen=True):
     counter: Counter
     access: AccessTokens
     cleanup: Cleanup
+    sign_ins: SignIns
     alarm: Alarm
 
 
@@ -59,7 +61,8 @@ def build(
     """`owner_path` is that of the owner-only socket. Raises OperatorError for a bad management token."""
     vault, keeper, queries = stores.vault, stores.keeper, stores.queries
     server = options.snapshot.server
-    gate = Gate(vault, pepper, options.management_token, owner_path)
+    sign_ins = SignIns(keeper.writer, lambda: feed.snapshot)
+    gate = Gate(vault, pepper, sign_ins, options.management_token, owner_path)
     tokens = Tokens(vault, pepper, feed, keeper, lambda: default_limits(feed.snapshot.limits))
     Minting(vault, tokens).listen(feed.questions)
     access = AccessTokens(feed.lend, _exchange, options.accounts)
@@ -95,7 +98,7 @@ def build(
         calls_router(Reconcile(queries, vault.budgets, lender, keeper, keeper.writer.folder), gate),
         provider_keys_router(KeyManager(vault.keys, vault.people, keyring, feed, keeper), gate),
         usage_router(queries, gate),
-        explain_router(Explain(keeper.writer.folder, queries, vault, budgets), gate),
+        explain_router(Explain(keeper.writer.folder, queries, vault, budgets, feed), gate),
         reload_router(reload, gate),
     )
     app = create_app(routers, f"http://{server.host}:{server.port}", options.version)
@@ -106,6 +109,7 @@ def build(
         counter=Counter(keeper, lambda: feed.snapshot),
         access=access,
         cleanup=Cleanup(vault, keeper, lambda: feed.snapshot.tokens.keep_expired),
+        sign_ins=sign_ins,
         alarm=alarm,
     )
 

@@ -12,8 +12,9 @@ from starlette.requests import Request
 
 from chatvault.access.credential import digest
 from chatvault.access.store import TokenStore
+from chatvault.control.sign_ins import SignIns
 from chatvault.core.clock import now_us
-from chatvault.core.errors import AuthenticationError, OperatorError, PermissionDenied
+from chatvault.core.errors import AuthenticationError, ClientError, OperatorError, PermissionDenied
 from chatvault.core.secrets import Secret
 
 Permission = Literal[
@@ -38,6 +39,9 @@ SHORTEST: Final = 16
 """Characters of a management token that the operator chooses."""
 
 
+_OPENED: Final = 1000
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Somebody whose credential was good. `who` goes into the journal: a token's public id, `environment` for
     the operator's own management token, `owner` for whoever opened the owner-only socket."""
@@ -50,7 +54,12 @@ class Gate:
     """Tells who is asking. `owner_path` is the path of the socket that only the owner can open."""
 
     def __init__(
-        self, store: TokenStore, pepper: bytes, given: Secret | None = None, owner_path: str | None = None
+        self,
+        store: TokenStore,
+        pepper: bytes,
+        sign_ins: SignIns,
+        given: Secret | None = None,
+        owner_path: str | None = None,
     ) -> None:
         """`given` is the management token that the operator set. Raises OperatorError for a short one."""
         if given is not None and len(given.reveal()) < SHORTEST:
@@ -60,15 +69,29 @@ class Gate:
             )
         self._store = store
         self._pepper = pepper
+        self._sign_ins = sign_ins
+        self._opened: dict[bytes, None] = {}
+        """Digests of tokens of the vault's that have opened before. They are too long to be guessed, so they go on
+        opening for an address whose guesses are refused; one that the operator chose may not be."""
         self._given = None if given is None else digest(pepper, given.reveal().encode())
         self._owner_path = owner_path
 
     async def caller(self, request: Request) -> Caller:
-        """Raises AuthenticationError."""
+        """Raises AuthenticationError, RateLimited."""
         server = request.scope.get("server")
         if self._owner_path is not None and server is not None and server[0] == self._owner_path:
             return Caller("owner")
-        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        try:
+            return await self._sign_in(request)
+        except ClientError as error:
+            self._sign_ins.refused(request, error)
+            raise
+
+    async def _sign_in(self, request: Request) -> Caller:
+        fields = request.headers.getlist("authorization")
+        if len(fields) > 1:
+            raise ClientError("The field authorization occurs twice.", code="invalid_request")
+        scheme, _, credential = "".join(fields).partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
             raise AuthenticationError(
@@ -76,12 +99,31 @@ class Gate:
                 code="missing_token",
             )
         key = digest(self._pepper, credential.encode())
+        if key in self._opened:
+            return await self._holder(key)
+        place = self._sign_ins.place(request)
+        at = self._sign_ins.attempt(place)
         if self._given is not None and hmac.compare_digest(key, self._given):
-            return Caller("environment")
+            caller = Caller("environment")
+        else:
+            try:
+                caller = await self._holder(key)
+            except AuthenticationError as error:
+                if error.code == "expired_token":  # it was good once: no guess
+                    self._sign_ins.good(place, at)
+                raise
+            if len(self._opened) >= _OPENED:
+                del self._opened[next(iter(self._opened))]
+            self._opened[key] = None
+        self._sign_ins.good(place, at)
+        return caller
+
+    async def _holder(self, key: bytes) -> Caller:
         token = (await self._store.find([key], "management")).get(key)
         if token is None:
             raise AuthenticationError("This is no management token.", code="invalid_token")
         if token.revoked_at is not None:
+            self._opened.pop(key, None)
             raise AuthenticationError("This management token was revoked.", code="revoked_token")
         if token.expires_at is not None and now_us() >= token.expires_at:
             raise AuthenticationError("This management token has expired.", code="expired_token")

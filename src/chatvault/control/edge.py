@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from chatvault.core.errors import ChatVaultError, GatewayError, OperatorError, TooLarge
+from chatvault.access.credential import in_query
+from chatvault.core.errors import ChatVaultError, GatewayError, OperatorError, TooLarge, token_in_query
 from chatvault.core.ids import new_id
 from chatvault.wire.openai.errors import error_body
 
@@ -55,6 +56,8 @@ class Edge:
             await send(message)
 
         try:
+            if in_query(scope.get("query_string", b"")):
+                raise token_in_query()
             await self._inner(scope, bounded, marked)
         except ChatVaultError as error:
             if started:

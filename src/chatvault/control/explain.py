@@ -2,11 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from chatvault.access.holder import Holder
+from chatvault.access.limits import Limited
+from chatvault.access.reading import Reading
 from chatvault.access.store import KeptBudget, TokenStore
 from chatvault.audit.lines import Closed, Refused
 from chatvault.audit.reader import read_private
@@ -17,20 +20,28 @@ from chatvault.control.auth import Gate, Permit
 from chatvault.control.budgets import Budgets
 from chatvault.control.budgets import shown as shown_budget
 from chatvault.control.explanation import Found, View
+from chatvault.control.feed_server import FeedServer
 from chatvault.control.story import story
 from chatvault.control.usage import shown
 from chatvault.core.errors import JournalError, NotFound
 from chatvault.ledger.queries import Call, LedgerQueries
 
+_BY_LIMIT: Final = frozenset(("rate_limited", "too_many_calls"))
+_BY_BUDGET: Final = frozenset(("budget_exceeded", "budget_unbounded"))
+"""Codes of what limits and budgets refuse."""
+
 
 class Explain:
     """`folder` is the journal's. Raises NotFound for a call that the ledger does not know, OperatorError."""
 
-    def __init__(self, folder: Path, queries: LedgerQueries, tokens: TokenStore, budgets: Budgets) -> None:
+    def __init__(
+        self, folder: Path, queries: LedgerQueries, tokens: TokenStore, budgets: Budgets, feed: FeedServer
+    ) -> None:
         self._folder = folder
         self._queries = queries
         self._tokens = tokens
         self._budgets = budgets
+        self._feed = feed
 
     async def __call__(self, call_id: str) -> View:
         found = await self._found(call_id)
@@ -54,6 +65,7 @@ class Explain:
         steps, private, aside = await asyncio.to_thread(self._lines, row)
         version = row["price_version"]
         holder = await self._holder(row)
+        limits = _limits(row, holder)
         return Found(
             row=row,
             steps=steps,
@@ -61,7 +73,8 @@ class Explain:
             aside=aside,
             price=await self._queries.price(version) if version is not None else None,
             budgets=await self._standing(row, steps, holder),
-            limits=holder.grant().limits if holder is not None else (),
+            limits=limits,
+            windows=await self._windows(limits),
         )
 
     def _lines(self, row: Call) -> tuple[list[Step], dict[str, object] | None, explanation.Aside]:
@@ -84,7 +97,8 @@ class Explain:
         return await self._tokens.holder(row["token_id"])
 
     async def _standing(self, row: Call, steps: list[Step], holder: Holder | None) -> dict[str, View]:
-        ids = [budget.id for budget in holder.budgets] if holder is not None else []
+        refused_by = holder.budgets if holder is not None and row["error_code"] in _BY_BUDGET else ()
+        ids = [budget.id for budget in refused_by]
         end = steps[-1].line if steps else None
         if isinstance(end, Closed):
             ids += [charge.budget for charge in end.budgets if not charge.budget.endswith("/requests")]
@@ -96,6 +110,12 @@ class Explain:
                 continue
         standing = await self._budgets.standing(kept)
         return {each.budget.id: shown_budget(each, now) for each, now in zip(kept, standing, strict=True)}
+
+    async def _windows(self, limits: tuple[Limited, ...]) -> list[Reading]:
+        """How full they are, as the workers say."""
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(self._feed.show_limits(each.scope, each.subject)) for each in limits]
+        return [row for task in asked for row in task.result().rows()]
 
     async def _unknown(self) -> NotFound:
         """What may be the reason is said."""
@@ -112,6 +132,11 @@ class Explain:
             code="call_not_found",
             param="id",
         )
+
+
+def _limits(row: Call, holder: Holder | None) -> tuple[Limited, ...]:
+    """Those that may have refused it."""
+    return holder.grant().limits if holder is not None and row["error_code"] in _BY_LIMIT else ()
 
 
 def explain_router(explain: Explain, gate: Gate) -> APIRouter:

@@ -6,9 +6,11 @@ from typing import Final, Literal
 import msgspec
 
 from chatvault.access.limits import Limited
+from chatvault.access.reading import Reading
 from chatvault.audit.lines import Attempted, Closed, Opened, Refused
 from chatvault.audit.trail import Step
 from chatvault.control.forms import shown_limits
+from chatvault.control.limits import shown_window
 from chatvault.core.charge import Charge
 from chatvault.core.clock import iso
 from chatvault.core.money import dollars
@@ -26,7 +28,8 @@ _MULTIPLIED: Final = frozenset(("prices", "counted", "estimated"))
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a call. `steps` is empty where its lines are gone with their segment. `budgets` are those
-    that had to pay or may have refused it, as they are now, by id; `limits` those that hold for its token now."""
+    that had to pay or may have refused it, as they are now, by id; `limits` those that may have refused it, as they
+    hold now, and `windows` how full these are, as far as anything counts in them."""
 
     row: Call
     steps: list[Step]
@@ -35,6 +38,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     price: KnownPrice | None = None
     budgets: dict[str, View] = {}
     limits: tuple[Limited, ...] = ()
+    windows: list[Reading] = []
 
     @property
     def end(self) -> Closed | Refused | None:
@@ -44,6 +48,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def opened(self) -> Opened | None:
         return next((step.line for step in self.steps if isinstance(step.line, Opened)), None)
+
+    def windows_of(self, limited: Limited) -> list[Reading]:
+        return [row for row in self.windows if (row.scope, row.subject) == (limited.scope, limited.subject)]
 
     @property
     def message(self) -> str | None:
@@ -62,7 +69,12 @@ def refusal(found: Found) -> View | None:
         "message": found.message,
         "calls": row["calls"],
         "limits_now": [
-            {"scope": each.scope, "subject": each.subject, "limits": shown_limits(each.limits)}
+            {
+                "scope": each.scope,
+                "subject": each.subject,
+                "limits": shown_limits(each.limits),
+                "windows": [shown_window(row) for row in found.windows_of(each)],
+            }
             for each in found.limits
         ],
         "budgets_now": list(found.budgets.values()),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, Protocol
 
 from chatvault.access.holder import Holder
-from chatvault.access.token import Token
 from chatvault.core.clock import now_us
 from chatvault.core.errors import ChatVaultError
 from chatvault.ledger.state import RecorderState
@@ -28,15 +27,15 @@ _log = logging.getLogger(__name__)
 class Record(Protocol):
     """Tells what is on record. Raises ChatVaultError where that cannot be asked."""
 
-    async def last_use(self, tokens: Sequence[str], since_us: int) -> int | None: ...
+    async def last_uses(self, tokens: Sequence[str], since_us: int) -> dict[str, int]: ...
 
     async def lag(self) -> RecorderState | None: ...
 
 
 class Family(Protocol):
-    """Tells which tokens one has minted, itself or through others, and when the last was. Raises OperatorError."""
+    """Tells which tokens each of these has minted, itself or through others, and when. Raises OperatorError."""
 
-    async def below(self, token_id: str) -> tuple[list[str], int]: ...
+    async def below(self, token_ids: Sequence[str]) -> dict[str, dict[str, int]]: ...
 
 
 class Idleness:
@@ -59,35 +58,47 @@ class Idleness:
         for token in tokens:
             self._see(token, now)
 
-    async def judge(self, holder: Holder) -> Verdict:
-        """Whether it, or one that it was minted by, was idle for too long. Raises OperatorError."""
-        line = (holder.token, *holder.parents)
-        for place, token in enumerate(line):
-            if token.idle is None:
-                continue
-            since = self._now() - token.idle - self._slack
-            made = max(each.created_at for each in line[: place + 1])
-            if max(made, self._seen.get(token.id, 0)) <= since:
-                verdict = await self._ask(token, since)
-                if verdict != "used":
-                    return verdict
-        return "used"
+    async def judge(self, holders: Iterable[Holder]) -> list[Verdict]:
+        """Whether each, or one that it was minted by, was idle for too long. Raises OperatorError."""
+        unseen = [self._unseen(holder) for holder in holders]
+        asked = dict(pair for pairs in unseen for pair in pairs)
+        verdicts = await self._ask(asked) if asked else {}
+        return [
+            next((verdicts[token] for token, _ in pairs if verdicts[token] != "used"), "used")
+            for pairs in unseen
+        ]
 
-    async def _ask(self, token: Token, since: int) -> Verdict:
+    def _unseen(self, holder: Holder) -> list[tuple[str, int]]:
+        """Those it stands on that may be idle for all that is known here, and since when they should have been used."""
+        now = self._now() - self._slack
+        found, made = [], 0
+        for token in (holder.token, *holder.parents):
+            made = max(made, token.created_at)
+            if token.idle is not None and max(made, self._seen.get(token.id, 0)) <= now - token.idle:
+                found.append((token.id, now - token.idle))
+        return found
+
+    async def _ask(self, since: dict[str, int]) -> dict[str, Verdict]:
         if self._record is None or self._family is None:
-            return "unavailable"
-        below, minted = await self._family.below(token.id)
+            return dict.fromkeys(since, "unavailable")
+        below = await self._family.below(list(since))
+        everyone = {*since, *(child for children in below.values() for child in children)}
         try:
-            called = await self._record.last_use([token.id, *below], since)
+            called = await self._record.last_uses(sorted(everyone), min(since.values()))
             level = self._level(await self._record.lag())
         except ChatVaultError as error:
-            _log.warning("Whether %s was idle cannot be told: %s", token.id, error.message)
-            return "unavailable"
-        last = max(minted, called or 0)
-        if last > since:
-            self._see(token.id, last)
-            return "used"
-        return "expired" if level else "unavailable"
+            _log.warning("Which tokens were idle cannot be told: %s", error.message)
+            return dict.fromkeys(since, "unavailable")
+        verdicts: dict[str, Verdict] = {}
+        for token, at in since.items():
+            minted = below.get(token, {})
+            last = max(
+                called.get(token, 0), *(max(made, called.get(each, 0)) for each, made in minted.items()), 0
+            )
+            if last > at:
+                self._see(token, last)
+            verdicts[token] = "used" if last > at else "expired" if level else "unavailable"
+        return verdicts
 
     def _level(self, state: RecorderState | None) -> bool:
         """Whether the ledger knows all that happened before this life of control."""

@@ -26,7 +26,7 @@ def limits_router(feed: FeedServer, gate: Gate) -> APIRouter:
         rows = shown.rows()
         return answer(
             {
-                "data": [_shown(row) for row in rows[:limit]],
+                "data": [shown_window(row) for row in rows[:limit]],
                 "more": shown.more + max(len(rows) - limit, 0),
                 "missing_workers": sorted(shown.missing),
             }
@@ -35,7 +35,8 @@ def limits_router(feed: FeedServer, gate: Gate) -> APIRouter:
     return router
 
 
-def _shown(row: Reading) -> dict[str, object]:
+def shown_window(row: Reading) -> dict[str, object]:
+    """A window as the API shows it."""
     return {
         "scope": row.scope,
         "subject": row.subject,

@@ -73,19 +73,17 @@ class Lookups:
             moved = self._moved
             try:
                 holders = await self._source.holders(digests)
-                found = {
-                    digest: (holder, await self._idleness.judge(holder)) for digest, holder in holders.items()
-                }
+                verdicts = await self._idleness.judge(holders.values())
             except OperatorError as error:
                 _log.error("Tokens cannot be looked up: %s", error.message)
                 await asyncio.sleep(self._retry)
                 continue
-            for digest, (holder, _) in found.items():
+            for digest, holder in holders.items():
                 for asker in self._waiting[digest]:
                     self._recall.ask(asker, holder.grant().limits)
             await self._recall.wait()
             if moved == self._moved:
-                return found
+                return dict(zip(holders, zip(holders.values(), verdicts, strict=True), strict=True))
 
 
 def _granted(digest: bytes, holder: Holder | None, verdict: Verdict) -> Granted:

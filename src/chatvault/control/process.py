@@ -108,6 +108,7 @@ async def _serve(
             group.create_task(plane.access.run()),
             group.create_task(plane.counter.run()),
             group.create_task(plane.cleanup.run()),
+            group.create_task(plane.sign_ins.run()),
             group.create_task(plane.alarm.thresholds.run()),
             group.create_task(plane.alarm.deliveries.run()),
         ]

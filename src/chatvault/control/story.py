@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatvault.access.limits import Limited
+from chatvault.access.reading import Reading
 from chatvault.audit.lines import Attempted
 from chatvault.control.explanation import Found, View, budgets
 from chatvault.core.money import dollars
@@ -47,9 +48,13 @@ def _refused(found: Found) -> Iterator[str]:
             "within a second."
         )
     for limited in found.limits:
-        yield f"Limits that hold now, and are counted by the workers: {_limits(limited)}."
+        windows = found.windows_of(limited)
+        for window in windows:
+            yield f"Now: {_window(window)}."
+        if not windows:
+            yield f"Now: nothing counts in the limits of the {limited.scope} {limited.subject} ({_limits(limited)})."
     for now in found.budgets.values():
-        yield f"A budget that would pay now: {_state(now)}."
+        yield f"Now: {_state(now)}."
     yield from _on_record(found)
 
 
@@ -119,12 +124,19 @@ def _paid(paid: View) -> str:
     return f"Budget {paid['budget_id']}: {reserved}{sign}{paid['charged']}{unit} charged.{now}"
 
 
+def _window(row: Reading) -> str:
+    if row.limit == "concurrent":
+        return f"{row.used:,} calls of the {row.scope} {row.subject} are under way, of {row.most:,} at a time"
+    frees = f"; the first of it frees in {row.frees:,.0f} s" if row.used else ""
+    name = row.limit.replace("_", " ")
+    return f"{row.used:,} of {row.most:,} {name} of the {row.scope} {row.subject} are used{frees}"
+
+
 def _limits(limited: Limited) -> str:
     held = [f"{rule.most:,} {rule.limit.replace('_', ' ')}" for rule in limited.limits.rules()]
     if limited.limits.concurrent is not None:
         held.append(f"{limited.limits.concurrent:,} at a time")
-    shadow = ", which only record" if limited.limits.shadow else ""
-    return f"{', '.join(held)} of the {limited.scope} {limited.subject}{shadow}"
+    return ", ".join(held)
 
 
 def _state(now: View) -> str:

@@ -109,3 +109,12 @@ class OperatorError(ChatVaultError):
 class JournalError(OperatorError):
     def __init__(self, message: str, *, code: str = "journal_unavailable") -> None:
         super().__init__(message, code=code)
+
+
+def token_in_query() -> ClientError:
+    """Of both ports."""
+    return ClientError(
+        "A token stands in the query string, where logs and histories keep it. Send it as 'Authorization: Bearer "
+        "cv-...', and have this one revoked if others may have seen it.",
+        code="token_in_query",
+    )

@@ -102,7 +102,7 @@ class Attempt:
         self.exchange = None  # no cycle is left to the collector
         if b"content-encoding" in fields and fields[b"content-encoding"].lower() in CODINGS:
             relay = Decoded(relay, exchange)
-        exchange.answer = relay
+        exchange.take_over(relay)
         relay.head(head)
 
     def _goes_on(self, head: Head) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from chatvault.access.limiter import MICRO
 from chatvault.audit.lines import Private
 from chatvault.config.snapshot import KeySnapshot
@@ -28,9 +30,12 @@ from chatvault.gateway.door import Held
 from chatvault.gateway.faults import NOT_SENT, upstream_error
 from chatvault.gateway.heading import Heading
 from chatvault.gateway.rate_headers import OURS, rate_lines
+from chatvault.gateway.routes import Endpoint
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
+from chatvault.gateway.speech import Speech
 from chatvault.gateway.upload import UploadedBody
 from chatvault.net.connection import LiveExchange
+from chatvault.wire.http_head import RequestHead
 
 if TYPE_CHECKING:
     from chatvault.access.grant import Grant
@@ -43,73 +48,66 @@ log = logging.getLogger(__name__)
 Stage = Literal["begun", "opened", "committed", "settled"]
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """`opened`: a record is open and must be closed. `committed`: the client has seen the answer's head."""
 
-    __slots__ = (
-        "_keeps",
-        "admitted",
-        "at",
-        "attempts",
-        "began",
-        "bytes_out",
-        "connection",
-        "endpoint",
-        "exchange",
-        "first_at",
-        "grant",
-        "head",
-        "heading",
-        "held",
-        "held_of",
-        "id",
-        "key",
-        "length",
-        "outcome",
-        "paused",
-        "retried",
-        "sent_at",
-        "speech",
-        "stage",
-        "standing",
-        "status",
-        "trace",
-        "upload",
-        "worker",
-    )
+    worker: "Worker"
+    connection: "ClientConnection"
+    heading: Heading
+    length: int | None
+    """Of the request's body in bytes, None where it is chunked."""
+    at: int
+    """When it came, in microseconds since the epoch; `began` is the same in seconds of a clock that only goes forward,
+    as are `sent_at` and `first_at`."""
+    began: float
+    id: str
+    head: RequestHead
+    endpoint: Endpoint | None
+    speech: Speech
+    """The dialect that the client speaks."""
+    trace: str | None
+    outcome: Outcome
+    stage: Stage = "begun"
+    standing: "Standing | None" = None
+    grant: "Grant | None" = None
+    admitted: Admitted | None = None
+    key: KeySnapshot | None = None
+    """The key of the vault that it is signed with."""
+    upload: UploadedBody | None = None
+    exchange: LiveExchange | None = None
+    attempts: int = 0
+    status: int = 0
+    bytes_out: int = 0
+    held: int = 0
+    """Bytes of its body on the worker's account."""
+    held_of: "Held | None" = None
+    """What it has taken of limits and budgets."""
+    sent_at: float = 0.0
+    first_at: float = 0.0
+    retried: bool = False
+    paused: bool = False
+    _keeps: bool = False
 
-    def __init__(
-        self, worker: "Worker", connection: "ClientConnection", heading: Heading, length: int | None
-    ) -> None:
-        """`length` is that of the request's body in bytes, None where it is chunked."""
-        self.began = perf_counter()
+    @classmethod
+    def of(
+        cls, worker: "Worker", connection: "ClientConnection", heading: Heading, length: int | None
+    ) -> "Call":
+        """A call that begins now."""
         now = time_ns()
-        self.at = now // 1000
-        self.id = new_id(now)
-        self.worker = worker
-        self.connection = connection
-        self.heading = heading
-        self.head = heading.head
-        self.endpoint = heading.endpoint
-        self.speech = heading.speech
-        self.trace = heading.trace
-        self.length = length
-        self.stage: Stage = "begun"
-        self.standing: Standing | None = None
-        self.grant: Grant | None = None
-        self.admitted: Admitted | None = None
-        self.key: KeySnapshot | None = None
-        """The key of the vault that it is signed with."""
-        self.outcome = Outcome()
-        self.upload: UploadedBody | None = None
-        self.exchange: LiveExchange | None = None
-        self.attempts = self.status = self.bytes_out = 0
-        self.held = 0
-        """Bytes of its body on the worker's account."""
-        self.held_of: Held | None = None
-        """What it has taken of limits and budgets."""
-        self.sent_at = self.first_at = 0.0
-        self.retried = self.paused = self._keeps = False
+        return cls(
+            worker,
+            connection,
+            heading,
+            length,
+            now // 1000,
+            perf_counter(),
+            new_id(now),
+            heading.head,
+            heading.endpoint,
+            heading.speech,
+            heading.trace,
+            Outcome(),
+        )
 
     # --- on record, then upstream
 

@@ -188,7 +188,7 @@ class ClientConnection(asyncio.Protocol):
         self._left = length or 0
         self._chunked = None if length is not None else ChunkedBody()
         self._ahead = data[end + 4 :]
-        self.call = call = Call(self.worker, self, heading, length)
+        self.call = call = Call.of(self.worker, self, heading, length)
         begin(call)
 
     def _look_behind_proxies(self, head: RequestHead) -> None:

@@ -46,6 +46,9 @@ def enter(call: "Call", admitted: "Admitted") -> None:
     """Let the call through, have it wait, or raise RateLimited, Unavailable."""
     worker, standing = call.worker, call.standing
     assert standing is not None
+    if standing.free and worker.address_limits is None and not worker.snapshot.limits.models:
+        call.open(admitted)
+        return
     meters = _meters(call)
     if worker.snapshot.limits.models and admitted.model is not None:
         limited = worker.model_limits.of(admitted.model)

@@ -7,7 +7,7 @@ Each step goes on at once where nothing has to be waited for.
 
 from typing import TYPE_CHECKING
 
-from chatvault.core.errors import ChatVaultError, GatewayError
+from chatvault.core.errors import ChatVaultError, GatewayError, token_in_query
 from chatvault.gateway import door, hops, local
 from chatvault.gateway.admission import Estimated, admit_json, admit_upload
 from chatvault.gateway.intake import HeldBody
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def begin(call: "Call") -> None:
     """The head is in. Raises ChatVaultError."""
     endpoint = call.endpoint
+    if call.heading.leaks:
+        raise token_in_query()
     if endpoint is None:
         if call.head.method != b"OPTIONS":
             raise local.not_found(call)

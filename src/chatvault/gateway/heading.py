@@ -3,7 +3,7 @@
 from typing import Final
 
 from chatvault.core.errors import ClientError
-from chatvault.gateway.outbound import credential
+from chatvault.gateway.outbound import credential, leaks
 from chatvault.gateway.routes import BodyKind, Endpoint, find_endpoint
 from chatvault.gateway.speech import OPENAI, Speech, speech_of
 from chatvault.gateway.trace import trace_id
@@ -18,7 +18,7 @@ class Heading:
     request to the next."""
 
     __slots__ = (
-        "_kind", "agent", "credential", "digest", "endpoint", "head", "origin", "outbound", "pepper", "plain",
+        "_kind", "agent", "credential", "digest", "endpoint", "head", "leaks", "origin", "outbound", "pepper", "plain",
         "speech", "trace",
     )  # fmt: skip
 
@@ -31,6 +31,8 @@ class Heading:
         self.speech: Speech = speech_of(self.endpoint.dialect) if self.endpoint is not None else OPENAI
         """The dialect that the client speaks."""
         self.credential = credential(head)
+        self.leaks = leaks(head)
+        """A token stands in the query."""
         self.digest = self.pepper = b""
         """The credential's keyed digest, and the key; `Grants` fills them in."""
         self.trace = trace_id(fields.get(b"traceparent"))

@@ -6,6 +6,7 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from chatvault.access.credential import in_query
 from chatvault.core.seam import Header
 from chatvault.wire.http_head import RequestHead
 
@@ -133,6 +134,12 @@ def credential(head: RequestHead) -> bytes | None:
 _KEY: Final = re.compile(rb"[?&]key=([A-Za-z0-9-]+)")
 _GEMINI: Final = (b"/v1beta/", b"/v1/models/")
 """Paths whose clients may send their key in the query (https://ai.google.dev/api, seen 2026-11); it goes no further."""
+
+
+def leaks(head: RequestHead) -> bool:
+    """Whether a token stands in the query, where only Gemini's clients may have to send it."""
+    query = head.query
+    return bool(query) and in_query(query, b"key" if head.path.startswith(_GEMINI) else None)
 
 
 def _basic(scheme: bytes, value: bytes) -> bytes:

@@ -16,12 +16,14 @@ _MOST: Final = 64
 class Standing:
     """Forgotten with its grant; its plans with the configuration that they were made under."""
 
-    __slots__ = ("_endpoints", "_meters", "_placed", "_plans", "_snapshot", "_swept", "grant", "used")
+    __slots__ = ("_endpoints", "_meters", "_placed", "_plans", "_snapshot", "_swept", "free", "grant", "used")
 
     def __init__(self, grant: Grant) -> None:
         self.grant = grant
         self.used = 0.0
         """When it was last used, where that decides when it ends; on the clock of the grants."""
+        self.free = not grant.limits and not grant.budgets
+        """Nothing of its own counts its calls or pays for them."""
         self._placed = grant.networks is not None or any(outer.networks is not None for outer in grant.within)
         self._endpoints: set[Endpoint] = set()
         self._plans: dict[tuple[Endpoint, str | None], Plan] = {}

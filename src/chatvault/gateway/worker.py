@@ -149,6 +149,7 @@ class Worker:
         self.keys = turns_of(snapshot.keys or {}, only)
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.limiter.resize(snapshot.server.workers)
+        self.grants.failures.resize(snapshot.limits.failures_per_minute, snapshot.server.workers)
         self.address_limits = limits_of(snapshot.limits.address)
         self.model_limits = ModelLimits(snapshot.limits.models)
         self.snapshot = snapshot
@@ -271,6 +272,7 @@ class Worker:
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP
             self.limiter.sweep(int(perf_counter() * MICRO))
+            self.grants.failures.sweep(int(now * MICRO))
         self._even = not self._even
         if self._even:
             self.journal.tick()

@@ -144,20 +144,22 @@ class LedgerQueries:
         found = await self._ask(lambda connection: connection.execute(query).all())
         return {token: Use(requests, last) for token, requests, last in found}
 
-    async def last_use(self, tokens: Sequence[str], since_us: int) -> int | None:
-        """When the last call with one of these began after that time; None if none did. Calls that were refused do not
-        count."""
+    async def last_uses(self, tokens: Sequence[str], since_us: int) -> dict[str, int]:
+        """When the last call with each of these began, if after that time. Calls that were refused do not count."""
         rows = usage_logs.c
-        found: list[int] = []
+        found: dict[str, int] = {}
         for first in range(0, len(tokens), _MOST_VALUES):
-            query = select(func.max(rows.timestamp).label("last")).where(
-                rows.token_id.in_(tokens[first : first + _MOST_VALUES]),
-                rows.timestamp > since_us,
-                rows.state != "refused",
+            query = (
+                select(rows.token_id, func.max(rows.timestamp).label("last"))
+                .where(
+                    rows.token_id.in_(tokens[first : first + _MOST_VALUES]),
+                    rows.timestamp > since_us,
+                    rows.state != "refused",
+                )
+                .group_by(rows.token_id)
             )
-            last = await self._calls(query)
-            found += [row["last"] for row in last if row["last"] is not None]
-        return max(found, default=None)
+            found |= {row["token_id"]: row["last"] for row in await self._calls(query)}
+        return found
 
     async def any_of(self, project: str) -> bool:
         """Whether calls of this project are on record. Raises LedgerError."""

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from chatvault.core.errors import ClientError
 from chatvault.core.seam import Answer, Fault, FaultCode, Request
 from chatvault.wire.chunked import ChunkedBody
@@ -27,48 +29,33 @@ _JOIN: Final = 64 << 10
 """A body up to this size is copied behind its head and sent in one write."""
 
 
-class LiveExchange:
-    """An attempt under way; the `Exchange` of the seam. It is made before its connection is there."""
+class LiveExchange(msgspec.Struct, eq=False):
+    """An attempt under way; the `Exchange` of the seam. It is made before its connection is there. `started` and
+    `quiet` are times: when it began, and when the pool last saw it active."""
 
-    __slots__ = (
-        "_finished",
-        "_first",
-        "_held",
-        "_pool",
-        "active",
-        "answer",
-        "connection",
-        "dialled",
-        "head_only",
-        "over",
-        "paused",
-        "quiet",
-        "request",
-        "started",
-        "writable",
-    )
+    _pool: "Pool"
+    request: Request
+    answer: Answer
+    started: float
+    writable: Callable[[], None] | None = None
+    quiet: float = 0.0
+    connection: "UpstreamConnection | None" = None
+    dialled: "asyncio.Task[None] | None" = None
+    active: bool = False
+    """Something came since the pool last looked."""
+    paused: bool = False
+    over: bool = False
+    _asked: Answer | None = None
+    """Who asked, where another has taken the answer over."""
+    _held: list[bytes] = []
+    """Parts of the request's body from before the connection was there."""
+    _finished: bool = False
 
-    def __init__(
-        self, pool: "Pool", request: Request, answer: Answer, now: float, writable: Callable[[], None] | None
-    ) -> None:
-        self._pool = pool
-        self.request = request
+    def take_over(self, answer: Answer) -> None:
+        """From now on `answer` hears the answer."""
+        if self._asked is None:
+            self._asked = self.answer
         self.answer = answer
-        self._first = answer
-        self.head_only = request.method == b"HEAD"
-        self.writable = writable
-        self.started = now
-        self.connection: UpstreamConnection | None = None
-        self.dialled: asyncio.Task[None] | None = None
-        self.active = False
-        """Something came since the pool last looked."""
-        self.quiet = now
-        """When the pool last saw it active."""
-        self.paused = False
-        self.over = False
-        self._held: list[bytes] = []
-        """Parts of the request's body from before the connection was there."""
-        self._finished = False
 
     def pause(self) -> None:
         self.paused = True
@@ -124,8 +111,8 @@ class LiveExchange:
         except Exception as error:
             # Whoever took the answer over cannot even hear that it failed; the one who asked has to.
             log.exception("a call failed at the end of its answer")
-            if self._first is not self.answer:
-                self._first.fault(Fault("internal", type(error).__name__))
+            if self._asked is not None:
+                self._asked.fault(Fault("internal", type(error).__name__))
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -303,7 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
             data = data[end:]
             if head.status >= 200:
                 break
-        if exchange.head_only:
+        if exchange.request.method == b"HEAD":
             head = AnswerHead(head.status, head.headers, 0, chunked=False, keep_alive=False)
         self._head = head
         self._left = length = head.length

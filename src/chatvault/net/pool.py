@@ -83,7 +83,8 @@ class Pool:
 
         For a request whose body is streamed, `writable` is called whenever the provider takes more of it.
         """
-        exchange = LiveExchange(self, request, answer, self._loop.time(), writable)
+        now = self._loop.time()
+        exchange = LiveExchange(self, request, answer, now, writable, now)
         self._live.add(exchange)
         free = self._free
         while free and not fresh:

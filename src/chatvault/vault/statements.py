@@ -82,10 +82,17 @@ _LIVE = and_(
 
 
 def _all_below(*conditions: ColumnElement[bool]) -> CTE:
-    """The tokens that one (`top`) has minted, itself or through others."""
-    which = select(tokens.c.id, tokens.c.created_at).where(*conditions)
-    first = which.where(tokens.c.parent_id == bindparam("top")).cte("below", recursive=True)
-    return first.union_all(which.join(first, tokens.c.parent_id == first.c.id))
+    """The tokens that each of some (`tops`) has minted, itself or through others."""
+    first = (
+        select(tokens.c.parent_id.label("top"), tokens.c.id, tokens.c.created_at)
+        .where(tokens.c.parent_id.in_(bindparam("tops", expanding=True)), *conditions)
+        .cte("below", recursive=True)
+    )
+    return first.union_all(
+        select(first.c.top, tokens.c.id, tokens.c.created_at)
+        .join(first, tokens.c.parent_id == first.c.id)
+        .where(*conditions)
+    )
 
 
 BELOW: Final = select(_all_below())

@@ -80,15 +80,19 @@ class Vault:
 
     async def live_below(self, token_id: str, at_us: int, most: int) -> int:
         """How many tokens this one has minted, itself or through others, that hold at this time; `most` at most."""
-        values = {"top": token_id, "at": at_us, "most": most}
+        values = {"tops": [token_id], "at": at_us, "most": most}
         async with self._database.read() as connection:
             return int((await connection.execute(statements.LIVE_BELOW, values)).scalar_one())
 
-    async def below(self, token_id: str) -> tuple[list[str], int]:
-        """All tokens that this one has minted, itself or through others, and when the last was made; 0 for none."""
+    async def below(self, token_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """All tokens that each of these has minted, itself or through others, and when; one that minted none is
+        absent."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(statements.BELOW, {"top": token_id})).all()
-        return [row.id for row in rows], max((row.created_at for row in rows), default=0)
+            rows = (await connection.execute(statements.BELOW, {"tops": list(token_ids)})).all()
+        found: dict[str, dict[str, int]] = {}
+        for row in rows:
+            found.setdefault(row.top, {})[row.id] = row.created_at
+        return found
 
     async def _parents(
         self, connection: AsyncConnection, rows: Sequence[RowMapping]

@@ -110,7 +110,7 @@ def normalise(shape: UsageShape) -> Usage | None:
         shape.prompt_tokens_details or shape.input_tokens_details or shape.input_token_details or _NO_INPUT
     )
     outside = shape.completion_tokens_details or shape.output_tokens_details or _NO_OUTPUT
-    given = _count(completion)
+    given = _count(completion) if completion is not None else 0
     taken = _count(prompt) if prompt is not None else max(_count(shape.total_tokens) - given, 0)
     thought = outside.reasoning_tokens or shape.reasoning_tokens
     reasoning = _count(thought) if thought else 0
@@ -155,6 +155,8 @@ def _count(value: Count) -> int:
 
 def reported_cost(shape: UsageShape) -> int | None:
     """Pico-dollars that the provider itself says were charged, rounded up; None if it says nothing."""
+    if shape.cost is None and shape.cost_in_usd_ticks is None:
+        return None
     dollars = shape.cost.total_cost if isinstance(shape.cost, CostParts) else shape.cost
     cost = _pico(dollars)
     if cost is None:
