@@ -41,7 +41,7 @@ class Rotated(msgspec.Struct, frozen=True):
     resealed: int
     """How many were sealed anew."""
     former_removed: bool
-    """No other master key is left in the file."""
+    """No other master key is left in the file. One that is given stays where it is."""
 
 
 class Keyring:

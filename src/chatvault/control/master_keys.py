@@ -81,9 +81,15 @@ class MasterKeys:
         return key
 
     def keep_newest(self) -> None:
-        """Take all but the one that seals out of the file. Blocks. Raises OperatorError as `make` does."""
+        """Take all but the one that seals out of the file. Blocks. Raises OperatorError where that cannot be: the file
+        is read-only, or the one that seals lies elsewhere."""
         if self._file_seals and len(self._in_file) > 1:
             self._write(self._in_file[:1])
+        elif not self._file_seals and self._in_file:
+            raise OperatorError(
+                f"The file {self._file} holds master keys that nothing needs any more. Remove it.",
+                code="master_key_left",
+            )
 
     def _write(self, keys: tuple[MasterKey, ...]) -> None:
         try:
