@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from chatvault.access.limiter import MICRO
 from chatvault.audit.lines import Private
 from chatvault.config.snapshot import KeySnapshot
 from chatvault.core.errors import ChatVaultError, ClientError, JournalError, Timeout
@@ -22,14 +21,13 @@ from chatvault.core.ids import new_id
 from chatvault.core.seam import Fault, Head
 from chatvault.core.states import State
 from chatvault.counting.measure import KEEP, keep
-from chatvault.gateway import local
 from chatvault.gateway.admission import Admitted
-from chatvault.gateway.answers import error_answer, passed
+from chatvault.gateway.answers import error_answer
 from chatvault.gateway.attempt import send
 from chatvault.gateway.door import Held
 from chatvault.gateway.faults import NOT_SENT, upstream_error
+from chatvault.gateway.head_lines import head_lines
 from chatvault.gateway.heading import Heading
-from chatvault.gateway.rate_headers import OURS, rate_lines
 from chatvault.gateway.routes import Endpoint
 from chatvault.gateway.settlement import Outcome, closed_line, opened_line
 from chatvault.gateway.speech import Speech
@@ -197,38 +195,14 @@ class Call(msgspec.Struct, eq=False):
         """An answer of the gateway's own, which is no call to put on record."""
         self.stage = "settled"
         self._release()
-        self.connection.answer(status, lines + self.lines(None), body)
-
-    def lines(self, head: Head | None) -> list[bytes]:
-        """The answer's own head fields, behind the provider's."""
-        lines = passed(head.headers) if head is not None else []
-        if self.sent_at:
-            spent = (self.sent_at - self.began) * 1e3
-            waited = ((self.first_at or perf_counter()) - self.sent_at) * 1e3
-            lines.append(
-                b"x-request-id: %b\r\nserver-timing: gateway;dur=%.3f, upstream;dur=%.3f\r\n"
-                % (self.id.encode(), spent, waited)
-            )
-        else:
-            lines.append(b"x-request-id: %b\r\n" % self.id.encode())
-        if self.admitted is not None and self.admitted.translation is not None:
-            dropped = self.admitted.translation.header()
-            if dropped is not None:
-                lines.append(b"x-chatvault-dropped: %s\r\n" % dropped)
-        if self.held_of is not None and self.held_of.meters:
-            lines = [line for line in lines if not line.startswith(OURS)]
-            now = int(perf_counter() * MICRO)
-            lines += rate_lines(self.held_of.meters, self.speech.family, now, self.at)
-        if self.heading.origin is not None:
-            lines += local.cors_lines(self, self.heading.origin)
-        return lines
+        self.connection.answer(status, lines + head_lines(self, None), body)
 
     def commit(self, head: Head, length: int | None) -> None:
         """The client gets the head; from here on a failure can only break the answer."""
         self.stage = "committed"
         self.status = head.status
         if not self.outcome.muted:
-            self.connection.begin_answer(head.status, self.lines(head), length)
+            self.connection.begin_answer(head.status, head_lines(self, head), length)
 
     def keep_body(self, data: bytes) -> None:
         """Keep the answer's body for the record, where bodies are kept, up to their limit."""
@@ -265,7 +239,7 @@ class Call(msgspec.Struct, eq=False):
         """A whole answer that was held and checked."""
         self.status = head.status
         self.bytes_out = len(body)
-        lines = self.lines(head)
+        lines = head_lines(self, head)
         self.settle(self.outcome.state or "completed")
         if self.outcome.muted:
             return
@@ -292,7 +266,7 @@ class Call(msgspec.Struct, eq=False):
             self.exchange.cancel()
         if self.stage != "committed" or not self.connection.begun:
             self.status = error.http_status
-            lines = self.lines(None)
+            lines = head_lines(self, None)
             self.settle(state)
             status, more, body = error_answer(error, self.speech)
             self._answer(status, more + lines, body)
@@ -324,7 +298,7 @@ class Call(msgspec.Struct, eq=False):
         self.worker.refusals.refused(self, error)
         self._let_go()
         status, lines, body = error_answer(error, self.speech)
-        self.connection.answer(status, lines + self.lines(None), body)
+        self.connection.answer(status, lines + head_lines(self, None), body)
 
     def client_gone(self) -> None:
         """The client left. Its provider's answer is cancelled, or read to its end if so configured."""
