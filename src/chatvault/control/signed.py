@@ -36,11 +36,12 @@ class SignedSoFar:
         """Raises JournalError and OSError."""
         # The heads first: a line that is written meanwhile makes the difference smaller, never negative.
         heads = plain_heads(self._folder)
-        for line, _, _, _ in self._reader:
-            if isinstance(line, Signed):
-                self._heads.update(line.heads)
-                self._heads[self._chain] = (line.seq, "")
-                self._last = line
+        with self._reader:  # which goes on where it was, the next time
+            for line, _, _, _ in self._reader:
+                if isinstance(line, Signed):
+                    self._heads.update(line.heads)
+                    self._heads[self._chain] = (line.seq, "")
+                    self._last = line
         unsigned = sum(max(0, seq - self._heads.get(chain, (0, ""))[0]) for chain, (seq, _) in heads.items())
         return Coverage(
             number=None if self._last is None else self._last.number,
