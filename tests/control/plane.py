@@ -28,6 +28,7 @@ from chatvault.control.keyring import Keyring
 from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
 from chatvault.control.master_keys import read_master_keys
+from chatvault.control.openapi import openapi_router
 from chatvault.control.options import Resolved
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.provider_keys import KeyManager, provider_keys_router
@@ -131,6 +132,7 @@ class Plane:
                 Reconcile(self.queries, vault.budgets, lender, self.journal, data / "journal"), self.gate
             ),
             reload_router(Reload(self._resolve, feed, self.journal, self._take, self.keyring), self.gate),
+            openapi_router(self.gate),
         ]
         self.routes = {
             f"{method} {route.path}": route

@@ -191,3 +191,17 @@ async def test_other_protocols_are_none_of_ours() -> None:
         raise AssertionError
 
     await Edge(never)({"type": "websocket"}, never, never)  # type: ignore[arg-type]
+
+
+async def test_a_route_that_fails_unforeseen_is_a_500_of_the_same_shape(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(plane.queries, "rows", broken)
+    answer = await plane.http.get("/usage")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert answer.headers["x-request-id"] in answer.json()["error"]["message"]
+    assert "secret" not in answer.text
+    assert "a secret of ours" in caplog.text

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chatvault.control.auth import Permit, everyone
-from chatvault.control.edge import headers_of, status_of
+from chatvault.control.edge import failed, headers_of, status_of
+from chatvault.control.openapi import Described
 from chatvault.core.errors import ChatVaultError, ClientError, NotFound
 from chatvault.wire.openai.errors import error_body
 
@@ -18,11 +19,16 @@ from chatvault.wire.openai.errors import error_body
 def create_app(routers: Sequence[APIRouter], data_url: str, version: str) -> FastAPI:
     """`data_url` is where the data plane is, for those who ask here for what is there. Raises ValueError
     for a route without a policy."""
-    app = FastAPI(title="ChatVault control", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    app = Described(
+        title="ChatVault control", version=version, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.policies = {}
     for router in routers:
         for route in router.routes:
-            if policy_of(route) is None:
+            policy = policy_of(route)
+            if policy is None or not isinstance(route, APIRoute):
                 raise ValueError(f"the route {route} states no policy")
+            app.policies |= {(route.path, method.lower()): policy for method in route.methods or ()}
         app.include_router(router)
 
     async def ours(request: Request, error: Exception) -> Response:
@@ -39,6 +45,10 @@ def create_app(routers: Sequence[APIRouter], data_url: str, version: str) -> Fas
         assert isinstance(error, RequestValidationError)
         return _error(_invalid(error))
 
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return _error(failed(request.scope["chatvault.request_id"]))
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(ChatVaultError, ours)
     app.add_exception_handler(HTTPException, theirs)
     app.add_exception_handler(RequestValidationError, invalid)

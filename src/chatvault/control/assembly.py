@@ -23,6 +23,7 @@ from chatvault.control.keyring import Keyring
 from chatvault.control.lender import Lender
 from chatvault.control.limits import limits_router
 from chatvault.control.minting import Minting
+from chatvault.control.openapi import openapi_router
 from chatvault.control.options import ControlOptions, Resolved
 from chatvault.control.projects import Projects, projects_router
 from chatvault.control.provider_keys import KeyManager, provider_keys_router
@@ -100,6 +101,7 @@ def build(
         usage_router(queries, gate),
         explain_router(Explain(keeper.writer.folder, queries, vault, budgets, feed), gate),
         reload_router(reload, gate),
+        openapi_router(gate),
     )
     app = create_app(routers, f"http://{server.host}:{server.port}", options.version)
     return Plane(

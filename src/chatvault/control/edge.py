@@ -31,8 +31,8 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request_id = new_id()
-        started = False
+        request_id = scope["chatvault.request_id"] = new_id()
+        started = ended = False
         taken = 0
 
         async def bounded() -> Message:
@@ -44,7 +44,7 @@ class Edge:
             return message
 
         async def marked(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [
@@ -54,6 +54,7 @@ class Edge:
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             if in_query(scope.get("query_string", b"")):
@@ -65,13 +66,19 @@ class Edge:
             await send_error(marked, error)
         except Exception:  # border: one request's failure, not the server's
             _log.exception("The request %s failed", request_id)
+            if ended:  # the framework has answered, in our words (`api.create_app`)
+                return
             if started:  # the answer is cut short, and the server closes the connection: the client can tell
                 raise
-            failed = GatewayError(
-                f"The control plane failed at this request; its log has the reason under {request_id}.",
-                code="internal_error",
-            )
-            await send_error(marked, failed)
+            await send_error(marked, failed(request_id))
+
+
+def failed(request_id: str) -> GatewayError:
+    """What is said of a failure that nobody foresaw."""
+    return GatewayError(
+        f"The control plane failed at this request; its log has the reason under {request_id}.",
+        code="internal_error",
+    )
 
 
 def headers_of(error: ChatVaultError) -> list[tuple[bytes, bytes]]:

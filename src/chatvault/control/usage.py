@@ -17,6 +17,7 @@ from chatvault.ledger.filter import Filter
 from chatvault.ledger.queries import Call, LedgerQueries
 from chatvault.ledger.summary import Dimension, Summary
 
+_LARGEST = 2**63 - 1
 _MONEY = ("cost", "cost_bound")
 
 
@@ -77,7 +78,7 @@ def usage_router(queries: LedgerQueries, gate: Gate) -> APIRouter:
     @router.get("/follow")
     async def follow(
         which: Asked,
-        after: Annotated[int | None, Query(ge=0)] = None,
+        after: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     ) -> Response:
         """Calls as they end: what was recorded after the number that the answer before gave."""
