@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from chatvault.access.credential import digest
 from chatvault.access.grant import Whose
-from chatvault.audit.lines import Admin, Closed
+from chatvault.audit.lines import Admin, Closed, Refused
 from chatvault.audit.reader import ChainReader, chains
 from chatvault.config.runtime import ADMIN_SOCKET, FEED_SOCKET, runtime_dir
 from chatvault.config.schema import ServerConfig, TokensConfig
@@ -167,6 +168,38 @@ async def test_the_first_start_tells_its_tokens_and_the_second_none(data: Path) 
         assert len((await running.ask("GET", "/manage/tokens"))["data"]) == 2
     acts = [(line.who, line.what) for line in await asyncio.to_thread(lines, data) if isinstance(line, Admin)]
     assert acts == [("control", "token.create")] * 2
+
+
+async def test_failed_sign_ins_are_on_record_all_of_them(data: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/manage/tokens"
+    async with control(data, listener=listener) as running:
+        first = (await running.told.get())["first"]
+        async with httpx2.AsyncClient() as http:
+            for number in range(70):
+                answer = await http.get(url, headers={"authorization": f"Bearer guess {number}"})
+                assert answer.status_code == (401 if number < 60 else 429), number
+            right = {"authorization": f"Bearer {first['management_token']}"}
+            assert (await http.get(url, headers=right)).status_code == 429, "it has not opened before"
+        assert "data" in await running.ask("GET", "/manage/tokens")
+    counted, lines = await asyncio.to_thread(_sign_ins, data)
+    assert counted == {"invalid_token": 60, "too_many_failures": 11}
+    assert lines <= 16
+
+
+def _sign_ins(data: Path) -> tuple[Counter[str], int]:
+    """Refusals by code, and the lines that tell of them."""
+    counted: Counter[str] = Counter()
+    lines = 0
+    for chain in chains(data / "journal"):
+        with ChainReader(data / "journal", chain, check=True) as reader:
+            for line, *_ in reader:
+                if isinstance(line, Refused):
+                    assert line.endpoint == "control"
+                    lines += 1
+                    for code, _, _, count in line.kinds or [(line.code, "", None, line.count)]:
+                        counted[code] += count
+    return counted, lines
 
 
 async def test_the_owner_needs_no_token(data: Path) -> None:

@@ -1,6 +1,7 @@
 """Guessing at tokens: counted by address, refused unasked beyond the limit, while tokens that are known go on."""
 
 import asyncio
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatvault.access.credential import new_token
+from chatvault.access.credential import digest, new_token
+from chatvault.access.limits import Limited, Limits
 from chatvault.config.schema import LimitsConfig, ServerConfig
 from chatvault.core.clock import now_us
 from chatvault.gateway.worker import Worker
 from tests.fake.raw import Heard, chat, written
+from tests.gateway.feed import PEPPER
 from tests.gateway.harness import CHAT, Gate, gateway, until
 from tests.gateway.test_refusals import code_of
 
@@ -207,3 +210,30 @@ async def test_the_digest_decides_and_not_the_letters(tmp_path: Path) -> None:
         near = gate.token[:-7] + ("a" if gate.token[-7] != "a" else "b") + gate.token[-6:]
         assert code_of(await ask(gate, near)) == "token_malformed"
         assert code_of(await ask(gate, new_token())) == "token_unknown"
+
+
+async def test_a_clock_that_jumps_ends_tokens_and_frees_no_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expiry goes by the wall clock, there and back; limits and guesses by one that only goes forward."""
+    hour = 3_600_000_000_000
+    async with gateway(tmp_path, limits=FEW) as gate:
+        limit = Limited("token", "tok_1", Limits(requests_per_minute=2))
+        limited = gate.control.token(limits=(limit,))
+        ending = gate.control.token(expires_at=now_us() + 600_000_000)
+        assert [(await ask(gate, limited)).status for _ in range(3)] == [200, 200, 429]
+        assert await guess(gate, 6) == {"token_unknown": 5, "too_many_failures": 1}
+        known = gate.worker.grants._former
+        known[digest(PEPPER, ending.encode())] = None  # so that its look-up is no guess
+        assert (await ask(gate, ending)).status == 200
+        for shift, status in (
+            (hour, 401),
+            (0, 200),
+            (-hour, 200),
+            (10_000 * hour, 401),
+            (-10_000 * hour, 200),
+        ):
+            monkeypatch.setattr("chatvault.gateway.call.time_ns", lambda shift=shift: time.time_ns() + shift)
+            assert (await ask(gate, ending)).status == status, shift
+            assert (await ask(gate, limited)).status == 429, shift
+            assert await guess(gate, 1) == {"too_many_failures": 1}, shift
