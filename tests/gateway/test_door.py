@@ -114,6 +114,8 @@ async def test_a_shadow_refuses_nothing(tmp_path: Path) -> None:
         token = limited(gate, requests_per_minute=1, shadow=True)
         for _ in range(3):
             assert (await gate.send(gate.post(HELLO, token=token))).status == 200
+        said = [line.shadowed for line in (await gate.records()).closed]
+        assert said == [(), ("token:tok_1:requests_per_minute",), ("token:tok_1:requests_per_minute",)]
 
 
 async def test_models_and_addresses_are_limited_by_configuration(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ class Closed(Line, tag="closed", kw_only=True):
     """The most it may have cost, where `cost` is not known."""
     budgets: tuple[Charge, ...] = ()
     """What each budget is charged: the cost, or what was reserved where that is not known."""
+    shadowed: tuple[str, ...] = ()
+    """Limits that it would have passed, had they been more than shadows: scope, subject and limit, with colons."""
     price: str | None = None
     key: str | None = None
     """As in `Opened`."""

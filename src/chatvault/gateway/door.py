@@ -31,6 +31,12 @@ class Held:
         self.reservation: Reservation | None = None
         self.waiter: Waiter | None = None
 
+    def shadowed(self) -> tuple[str, ...]:
+        """The limits that the call would have passed, had they been more than shadows."""
+        if self.ticket is None or not self.ticket.shadowed:
+            return ()
+        return tuple(f"{each.scope}:{each.subject}:{each.limit}" for each in self.ticket.shadowed)
+
     def let_go(self, call: "Call") -> None:
         """The call does not go: nothing of it counts."""
         if self.waiter is not None:

@@ -133,6 +133,7 @@ def closed_line(call: "Call", state: State) -> Closed:
         budgets=()
         if held is None or held.reservation is None
         else _charged(call, held.reservation, amount, origin),
+        shadowed=() if held is None else held.shadowed(),
         price=price.version if price is not None else None,
         key=call.key.id if call.key is not None else None,
         latency_us=int((perf_counter() - call.began) * 1e6),
