@@ -100,6 +100,10 @@ async def _reload(reload: Callable[[], Awaitable[None]]) -> None:
     await reload()
 
 
+_TELL_ALL = "httpx2", "httpcore2"
+"""They log whole addresses and heads, secrets among them."""
+
+
 def main(argv: list[str]) -> int:
     """Run the child that the link asks for. The exit status is 0 after an orderly end, 1 when it could not do
     its work."""
@@ -115,6 +119,8 @@ def main(argv: list[str]) -> int:
         stream=sys.stderr,
         format=f"%(asctime)s %(levelname)s {_name(start)} %(name)s: %(message)s",
     )
+    for name in _TELL_ALL:
+        logging.getLogger(name).setLevel(logging.WARNING)
     run = _runner()
     try:
         return run(_live(start, link, rest))
