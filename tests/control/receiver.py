@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
@@ -55,7 +56,7 @@ class Receiver:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer.transport), suppress(ConnectionError, asyncio.IncompleteReadError):
+        with closing(writer.transport), suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *fields = head.rstrip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
@@ -90,9 +91,9 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(*answers: int | str) -> AsyncIterator[Receiver]:
+async def receiving(*answers: int | str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     receiver = Receiver(*answers)
-    server = await asyncio.start_server(receiver.accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(receiver.accept, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

@@ -1,7 +1,7 @@
 """What is spent of budgets passes thresholds: on record once each, whatever is killed when. Real vault, real journal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatvault.access.budget import Budget
-from chatvault.access.store import Ask, KeptBudget
+from chatvault.access.store import Ask, KeptBudget, Spent
 from chatvault.access.threshold import KeptEvent
 from chatvault.access.token import Token
 from chatvault.audit.events import on_record
@@ -23,6 +23,7 @@ from chatvault.control.thresholds import Thresholds
 from chatvault.core.clock import now_us
 from chatvault.core.errors import JournalError, OperatorError
 from chatvault.feed.messages import Balance, Balances
+from chatvault.vault.budgets import Budgets
 from chatvault.vault.database import Database, open_database
 from chatvault.vault.events import Events
 from chatvault.vault.store import Vault
@@ -344,21 +345,31 @@ async def test_without_thresholds_nothing_is_looked_at_and_without_a_webhook_not
 
 
 async def test_a_life_is_never_counted_twice_while_it_is_accounted_for(stage: Stage) -> None:
-    """It goes from what workers say into the store; whoever looks meanwhile waits."""
+    """It goes from what workers say into the store; whoever looks in between waits."""
     await Vault(stage.database).budgets.lend([Ask(KEY, "worker0-a", 300)], 1)
     async with stage.life() as life:
         life.says(300)
         await life.look()
-        accounting = asyncio.get_running_loop().create_task(
-            life.lender.account(life.vault.budgets, "worker0-a", {KEY: 300})
-        )
-        while not accounting.done():
-            life.lender.look_at([KEY])
-            await life.look()
-            await asyncio.sleep(0)
-        await accounting
-        await life.look()
+        booked, go_on = asyncio.Event(), asyncio.Event()
+
+        class Slow(Budgets):
+            async def account(self, chain: str, held: Mapping[tuple[str, int], int]) -> None:
+                await super().account(chain, held)
+                booked.set()
+                await go_on.wait()
+
+        loop = asyncio.get_running_loop()
+        store = Slow(stage.database)
+        accounting = loop.create_task(life.lender.account(store, "worker0-a", {KEY: 300}))
+        await booked.wait()
+        life.lender.look_at([KEY])
+        looking = loop.create_task(life.look())
+        await asyncio.sleep(0.1)
+        assert not looking.done()
+        go_on.set()
+        await asyncio.gather(accounting, looking)
         assert life.lender.settled([KEY]) == {KEY: 0}
+        assert await life.vault.budgets.spent(["bud_1"]) == [Spent(KEY, 300, 300)]
     assert stage.events() == []
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from chatvault.access.threshold import KeptEvent, Passed
 from chatvault.config.schema import WebhooksConfig
 from chatvault.control.webhook import post
 from chatvault.core.errors import OperatorError
+from tests.audit.samples import aside
 from tests.control.receiver import SECRET, receiving
+from tests.net.certificates import make_certificates
 
 EVENT = KeptEvent(
     id="budget/bud_1/1764547200000000/80",
@@ -123,3 +126,25 @@ async def test_a_name_that_leads_elsewhere_the_next_time_gains_nothing(
         await post(webhook(receiver.url(host="hooks.example")), EVENT, timeout=3)
     assert names == ["hooks.example"]
     assert receiver.got[0].headers["host"] == f"hooks.example:{receiver.port}", "and it hears its own name"
+
+
+async def test_the_certificate_is_checked_against_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not against the address that is connected to, whose own would fit."""
+    certificates = make_certificates(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    loop = asyncio.get_running_loop()
+
+    async def getaddrinfo(host: str, port: int, **_: object) -> object:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    async with receiving(tls=aside(certificates.server_context)) as receiver:
+        await post(webhook(f"https://localhost:{receiver.port}/x"), EVENT)
+        with pytest.raises(OperatorError, match="cannot be asked"):
+            await post(webhook(f"https://hooks.example:{receiver.port}/x"), EVENT)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+        with pytest.raises(OperatorError, match="cannot be asked"):
+            await post(webhook(f"https://localhost:{receiver.port}/x"), EVENT)
+    assert len(receiver.got) == 1
