@@ -2,20 +2,20 @@
 
 import pytest
 
-from chatvault.access.limiter import MICRO, Limiter, Meter, Ticket, admit
+from chatvault.access.limiter import MICRO, Limiter, Ticket, admit, left
 from chatvault.access.limits import Limited, Limits
-from chatvault.gateway.rate_headers import duration, rate_lines
+from chatvault.gateway.rate_headers import Standing, duration, rate_lines
 
 
-def counted(**limits: int) -> tuple[Meter, ...]:
-    """After one call of 25 tokens."""
+def counted(now: int, **limits: int) -> Standing:
+    """What is left then, after one call of 25 tokens."""
     meters = (Limiter().meter(Limited("token", "t", Limits(**limits))),)  # type: ignore[arg-type]
     assert isinstance(admit(meters, 25, 0), Ticket)
-    return meters
+    return left(meters, "requests", now), left(meters, "tokens", now)
 
 
 def test_openais_clients_get_durations() -> None:
-    lines = b"".join(rate_lines(counted(requests_per_hour=10, tokens_per_minute=100), "openai", MICRO, 0))
+    lines = b"".join(rate_lines(counted(MICRO, requests_per_hour=10, tokens_per_minute=100), "openai", 0))
     assert lines == (
         b"x-ratelimit-limit-requests: 10\r\nx-ratelimit-remaining-requests: 9\r\nx-ratelimit-reset-requests: 59m59s\r\n"
         b"x-ratelimit-limit-tokens: 100\r\nx-ratelimit-remaining-tokens: 75\r\nx-ratelimit-reset-tokens: 59s\r\n"
@@ -23,7 +23,7 @@ def test_openais_clients_get_durations() -> None:
 
 
 def test_anthropics_clients_get_moments() -> None:
-    lines = rate_lines(counted(requests_per_minute=10), "anthropic", 0, 1_750_000_000_000_000)
+    lines = rate_lines(counted(0, requests_per_minute=10), "anthropic", 1_750_000_000_000_000)
     assert lines == [
         (
             b"anthropic-ratelimit-requests-limit: 10\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
@@ -33,7 +33,7 @@ def test_anthropics_clients_get_moments() -> None:
 
 
 def test_nothing_is_said_where_nothing_is_limited() -> None:
-    assert rate_lines(counted(concurrent=3), "openai", 0, 0) == []
+    assert rate_lines(counted(0, concurrent=3), "openai", 0) == []
 
 
 @pytest.mark.parametrize(

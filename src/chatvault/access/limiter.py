@@ -261,6 +261,11 @@ def admit(meters: tuple[Meter, ...], tokens: int, now: int) -> Ticket | Exceeded
             if not meter.shadow:
                 return exceeded
             shadowed.append(exceeded)
+    return count(meters, tokens, now, shadowed)
+
+
+def count(meters: tuple[Meter, ...], tokens: int, now: int, shadowed: list[Exceeded]) -> Ticket:
+    """Count one call by all of these, whatever their limits say."""
     requests: list[tuple[Window, int]] = []
     filed: list[tuple[Window, int]] = []
     for meter in meters:

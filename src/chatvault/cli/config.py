@@ -11,7 +11,7 @@ from chatvault.cli.table import columns
 from chatvault.core.errors import OperatorError
 
 if TYPE_CHECKING:
-    from chatvault.config.schema import Config
+    from chatvault.config.schema import Config, LimitsConfig
     from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 
 app = typer.Typer(
@@ -92,6 +92,7 @@ def show(config: File = None, as_json: AsJson = False) -> None:
         view[name] = _whole(getattr(settings, name))
     view["webhooks"] = _webhooks(settings)
     view["secrets"]["master_key_command"][1:] = ["***" for _ in settings.secrets.master_key_command[1:]]
+    view["limits"] = _limits(settings.limits)
     view |= {"providers": {name: _provider(one) for name, one in snapshot.providers.items()}}
     view |= {
         "models": {
@@ -174,6 +175,14 @@ def _row(provider: "ProviderSnapshot", snapshot: "Snapshot") -> list[str]:
         _credentials(provider),
         names,
     ]
+
+
+def _limits(limits: "LimitsConfig") -> dict[str, Any]:
+    view: dict[str, Any] = _whole(limits)
+    if limits.store is not None:
+        scheme, _, rest = limits.store.partition(":")
+        view["store"] = f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else limits.store
+    return view
 
 
 def _provider(provider: "ProviderSnapshot") -> dict[str, Any]:

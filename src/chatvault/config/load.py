@@ -15,6 +15,7 @@ from chatvault.config.convert import convert
 from chatvault.config.env import PREFIX, overlay
 from chatvault.config.networks import parse_networks
 from chatvault.config.schema import Config
+from chatvault.config.store_url import parse_store
 from chatvault.config.tree import Branch, Items, Leaf, Tree, graft, planted
 from chatvault.config.webhook_url import problems_of
 from chatvault.core.errors import OperatorError
@@ -172,4 +173,9 @@ def _contradictions(config: Config) -> list[str]:
         problems.append(
             "server.max_body is more than server.max_bodies, which holds for all requests together"
         )
+    if config.limits.store is not None:
+        try:
+            parse_store(config.limits.store)
+        except ValueError as error:
+            problems.append(f"limits.store: {error}")
     return [*problems, *problems_of(config.webhooks)]

@@ -91,6 +91,17 @@ class LimitsConfig(Setting, frozen=True, kw_only=True):
     """Of each client address."""
     models: dict[str, RateConfig] = {}
     """Of each model by itself, by patterns over public names; the first that fits."""
+    store: str | None = None
+    """A Valkey or Redis that all windows are in, shared by all workers and hosts that name it."""
+    store_timeout: Seconds = 0.005
+    """The longest that a call waits for it."""
+    on_store_failure: Literal["split", "closed"] = "split"
+    """What a call is decided by that it does not answer: `split`, the worker's even share; `closed`: it is refused."""
+
+    def __repr__(self) -> str:
+        return (
+            f"LimitsConfig(address={self.address!r}, models={self.models!r}, ...)"  # not the store's password
+        )
 
 
 class TokensConfig(Setting, frozen=True, kw_only=True):

@@ -112,6 +112,8 @@ class Health:
             health.pop("used", None)
             if health.get("journal_fault"):
                 problems.append(f"Worker {number}: {health['journal_fault']}")
+            if health.get("limits_fault"):
+                problems.append(f"Worker {number} does not share its limits: {health['limits_fault']}")
             seen = {"worker": number, "connected": True, "pid": one.pid, "chain": one.chain}
             found.append({**seen, "silent_seconds": one.silent, **health})
         return found

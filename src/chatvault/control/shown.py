@@ -1,4 +1,5 @@
-"""What all workers say of their windows, added up: each has its share of a limit."""
+"""What all workers say of their windows, added up: each has its share of a limit, unless a store has
+the whole, which all of them say then."""
 
 import asyncio
 from contextlib import suppress
@@ -18,6 +19,7 @@ class Shown:
         self.more = 0
         """Windows that a worker had beyond the most it tells."""
         self._rows: dict[tuple[Scope, str, str], Reading] = {}
+        self._shared: set[tuple[Scope, str, str]] = set()
         self._done = asyncio.Event()
         if not missing:
             self._done.set()
@@ -30,7 +32,12 @@ class Shown:
         for row in message.rows:
             key = (row.scope, row.subject, row.limit)
             known = self._rows.get(key)
-            self._rows[key] = row if known is None else _sum(known, row)
+            if known is None or (message.shared and key not in self._shared):
+                self._rows[key] = row
+            elif not message.shared and key not in self._shared:
+                self._rows[key] = _sum(known, row)
+            if message.shared:
+                self._shared.add(key)
         if not self.missing:
             self._done.set()
 

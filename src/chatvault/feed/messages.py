@@ -65,6 +65,8 @@ class Health(_Message, frozen=True, tag="health"):
     journal_fault: str | None = None
     rss: int = 0
     """Resident memory, bytes."""
+    limits_fault: str | None = None
+    """Why limits are not shared, where they should be."""
     used: tuple[str, ...] = ()
     """Tokens that expire when they are idle, and were used since this was last said: they, and those they were minted
     by."""
@@ -122,11 +124,13 @@ class PeriodOver(_Message, frozen=True, tag="period_over"):
 
 
 class Readings(_Message, frozen=True, tag="readings"):
-    """The answer to `ShowLimits`. `more`: so many windows are not told."""
+    """The answer to `ShowLimits`. `more`: so many windows are not told. `shared`: it is what the store has of all
+    workers; else what this one has counted."""
 
     number: int
     rows: tuple[Reading, ...]
     more: int = 0
+    shared: bool = False
 
 
 # --- control to worker

@@ -336,9 +336,9 @@ class Call(msgspec.Struct, eq=False):
             self._release()
         line = closed_line(self, "client_gone" if self.outcome.muted else state)
         worker.journal.append_reserved(line)
-        if self.held_of is not None and self.held_of.ticket is not None:
+        if self.held_of is not None:
             usage = line.usage
-            self.held_of.ticket.settle(None if usage is None else usage.input + usage.output)
+            self.held_of.settle(None if usage is None else usage.input + usage.output)
         worker.served += 1
         self.exchange = None  # it holds the relay, which holds this call: no cycle is left to the collector
 

@@ -8,10 +8,13 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit
+from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit, left
+from chatvault.access.limiter import count as count_along
 from chatvault.access.limits import USUAL_OUTPUT
 from chatvault.access.purse import Reservation
-from chatvault.core.errors import BudgetExceeded, ChatVaultError, RateLimited
+from chatvault.core.errors import BudgetExceeded, ChatVaultError, RateLimited, Unavailable
+from chatvault.gateway.limit_hold import Hold
+from chatvault.gateway.rate_headers import Standing
 from chatvault.gateway.spending import Waiter
 from chatvault.gateway.unsaid import unsaid_usage
 
@@ -23,19 +26,29 @@ if TYPE_CHECKING:
 class Held:
     """What a call has taken of limits and budgets, while it is under way."""
 
-    __slots__ = ("meters", "reservation", "ticket", "waiter")
+    __slots__ = ("hold", "meters", "reservation", "ticket", "waiter")
 
     def __init__(self, ticket: Ticket | None, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
         self.ticket = ticket
+        self.hold: Hold | None = None
+        """What the store of limits has counted."""
         self.reservation: Reservation | None = None
         self.waiter: Waiter | None = None
 
     def shadowed(self) -> tuple[str, ...]:
         """The limits that the call would have passed, had they been more than shadows."""
-        if self.ticket is None or not self.ticket.shadowed:
-            return ()
-        return tuple(f"{each.scope}:{each.subject}:{each.limit}" for each in self.ticket.shadowed)
+        shadowed = self.ticket.shadowed if self.ticket is not None else []
+        if self.hold is not None and self.hold.reply is not None:
+            _, shadowed = self.hold.exceeded()
+        return tuple(f"{each.scope}:{each.subject}:{each.limit}" for each in shadowed) if shadowed else ()
+
+    def left(self, now: int) -> Standing:
+        """What is left of the tightest windows, of calls and of tokens: as the store said, or as this worker counts."""
+        hold = self.hold
+        if hold is not None and hold.reply is not None:
+            return hold.left("requests"), hold.left("tokens")
+        return left(self.meters, "requests", now), left(self.meters, "tokens", now)
 
     def let_go(self, call: "Call") -> None:
         """The call does not go: nothing of it counts."""
@@ -45,7 +58,16 @@ class Held:
             self.ticket.cancel()
         if self.reservation is not None:
             self.reservation.cancel()
+        if self.hold is not None:
+            self.hold.cancel()
         self.waiter = self.ticket = self.reservation = None
+
+    def settle(self, tokens: int | None) -> None:
+        """The call has ended, and used so many tokens; None: nobody knows."""
+        if self.ticket is not None:
+            self.ticket.settle(tokens)
+        if self.hold is not None:
+            self.hold.settle(tokens)
 
 
 def enter(call: "Call", admitted: "Admitted") -> None:
@@ -64,15 +86,66 @@ def enter(call: "Call", admitted: "Admitted") -> None:
     if not meters and not budgets:
         call.open(admitted)
         return
-    ticket = None
+    held = call.held_of = Held(None, meters)
     if meters:
         tokens = -(-admitted.input_bytes // 4) + USUAL_OUTPUT
         found = admit(meters, tokens, int(call.began * MICRO))
+        if worker.shared.wanted:
+            _share(call, admitted, found, tokens)
+            return
         if isinstance(found, Exceeded):
-            call.held_of = Held(None, meters)
             raise limit_reached(found)
-        ticket = found
-    held = call.held_of = Held(ticket, meters)
+        held.ticket = found
+    _pay(call, admitted)
+
+
+def _share(call: "Call", admitted: "Admitted", found: Ticket | Exceeded, tokens: int) -> None:
+    """Have the store decide; `found` is what this worker's share says, which counts along in any case."""
+    worker, held = call.worker, call.held_of
+    assert held is not None
+    ours = found if isinstance(found, Exceeded) else None
+    now = int(call.began * MICRO)
+    held.ticket = count_along(held.meters, tokens, now, []) if isinstance(found, Exceeded) else found
+    held.hold = worker.shared.ask(held.meters, tokens, partial(_decided, call, admitted, ours))
+    if held.hold is None:
+        _alone(call, ours)
+        _pay(call, admitted)
+
+
+def _decided(call: "Call", admitted: "Admitted", ours: Exceeded | None, hold: Hold, answered: bool) -> None:
+    """The store has decided, or has not in time."""
+    held = call.held_of
+    if call.stage != "begun" or held is None or call.connection.call is not call:
+        return
+    with call.connection.border():
+        if not answered:
+            _alone(call, ours)
+        elif not hold.through:
+            exceeded, _ = hold.exceeded()
+            assert exceeded is not None
+            raise limit_reached(exceeded)
+        _pay(call, admitted)
+
+
+def _alone(call: "Call", ours: Exceeded | None) -> None:
+    """Without the store. Raises RateLimited, Unavailable."""
+    if call.worker.shared.closed:
+        raise Unavailable(
+            "The gateway cannot check the limits of this call: the store that they are shared in does not answer. Try "
+            "again in a few seconds.",
+            code="limits_unavailable",
+            retry_after=2,
+        )
+    if ours is not None:
+        raise limit_reached(ours)
+
+
+def _pay(call: "Call", admitted: "Admitted") -> None:
+    """Reserve what the call may cost, and let it go."""
+    worker, standing, held = call.worker, call.standing, call.held_of
+    assert standing is not None
+    assert held is not None
+    budgets = standing.grant.budgets
     if not budgets:
         call.open(admitted)
         return
@@ -87,14 +160,17 @@ def enter(call: "Call", admitted: "Admitted") -> None:
 
 
 def count(call: "Call") -> None:
-    """Count a request that control answers by the limits, as a call of no tokens; no budget has to pay. Raises
-    RateLimited."""
+    """Count a request that control answers by the limits, as a call of no tokens; no budget has to pay. The
+    worker's share decides; a store that limits are shared in counts along. Raises RateLimited."""
     meters = _meters(call)
     call.held_of = Held(None, meters)
     found = admit(meters, 0, int(call.began * MICRO))
     if isinstance(found, Exceeded):
         raise limit_reached(found)
     found.settle(0)
+    hold = call.worker.shared.ask(meters, 0, lambda hold, answered: None)
+    if hold is not None:
+        hold.settle(0)
 
 
 def _meters(call: "Call") -> tuple[Meter, ...]:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Final
 
-from chatvault.access.limiter import Left, Meter, left
+from chatvault.access.limiter import Left
 from chatvault.access.limits import Unit
 from chatvault.core.clock import iso
 
@@ -12,11 +12,14 @@ OURS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
 """A provider's own fields that begin so say what is left of the operator's account; they yield to the token's."""
 
 
-def rate_lines(meters: tuple[Meter, ...], family: str, now: int, wall_us: int) -> list[bytes]:
-    """Of the tightest window of each unit. `now` is the limiter's clock, `wall_us` microseconds since the epoch."""
+Standing = tuple[Left | None, Left | None]
+"""What is left of calls, and of tokens."""
+
+
+def rate_lines(standing: Standing, family: str, wall_us: int) -> list[bytes]:
+    """Of the tightest window of each unit. `wall_us` is microseconds since the epoch."""
     lines: list[bytes] = []
-    for unit, form in _OPENAI:
-        rest = left(meters, unit, now)
+    for (unit, form), rest in zip(_OPENAI, standing, strict=True):
         if rest is None:
             continue
         if family == "anthropic":

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -19,7 +20,7 @@ from chatvault import __version__
 from chatvault.access.grant import Whose
 from chatvault.access.limiter import MICRO, Limiter
 from chatvault.access.limits import Limits
-from chatvault.access.reading import read
+from chatvault.access.reading import Reading, read
 from chatvault.access.usual import Usual
 from chatvault.audit.lines import Priced, Private
 from chatvault.audit.redaction import redact
@@ -49,6 +50,7 @@ from chatvault.gateway.key_turns import KeyTurns, turns_of
 from chatvault.gateway.model_limits import ModelLimits, limits_of
 from chatvault.gateway.questions import Questions
 from chatvault.gateway.refusals import Refusals
+from chatvault.gateway.shared_limits import SharedLimits
 from chatvault.gateway.spending import Spending
 from chatvault.gateway.upstreams import Contexts, Upstream
 from chatvault.pricing.book import PriceBook
@@ -97,6 +99,7 @@ class Worker:
         self.model_limits = ModelLimits({})
         self.book = PriceBook()
         self.directory = Directory({}, {}, (), None)
+        self.shared = SharedLimits(loop, lambda: self._contexts(None))
         self.tokens: dict[str, AccessToken] = {}
         """What calls are signed with, by provider, where control gets it."""
         self.keys: dict[str, KeyTurns] = {}
@@ -147,6 +150,7 @@ class Worker:
         )
         only = frozenset(name for name, provider in snapshot.providers.items() if provider.vault_only)
         self.keys = turns_of(snapshot.keys or {}, only)
+        self.shared.configure(snapshot.limits)
         self.trusted = parse_networks(snapshot.server.trusted_proxies)
         self.limiter.resize(snapshot.server.workers)
         self.grants.failures.resize(snapshot.limits.failures_per_minute, snapshot.server.workers)
@@ -178,7 +182,10 @@ class Worker:
 
     def show_limits(self, message: ShowLimits) -> None:
         rows, more = read(self.limiter, int(perf_counter() * MICRO), message.scope, message.subject)
-        self.feed.tell(Readings(message.number, tuple(rows), more))
+        self.shared.look(rows, partial(self._looked, message.number, more))
+
+    def _looked(self, number: int, more: int, rows: Sequence[Reading], shared: bool) -> None:
+        self.feed.tell(Readings(number, tuple(rows), more, shared))
 
     def forget(self, whose: Whose) -> None:
         self.grants.forget(whose)
@@ -275,6 +282,7 @@ class Worker:
             self.grants.failures.sweep(int(now * MICRO))
         self._even = not self._even
         if self._even:
+            self.shared.tick()
             self.journal.tick()
             self.refusals.tick()
             self.spending.tick(now, now_us())
@@ -331,6 +339,7 @@ class Worker:
             journal_slowest_us=journal.take_slowest(),
             journal_fault=journal.fault,
             rss=_rss(),
+            limits_fault=self.shared.fault,
             used=self.grants.take_used(),
         )
 
@@ -370,6 +379,7 @@ async def run(
     try:
         async with asyncio.TaskGroup() as group:
             feed = group.create_task(worker.feed.run())
+            shared = group.create_task(worker.shared.run())
             ready = group.create_task(worker.ready.wait())
             stopped = group.create_task(stop.wait())
             await asyncio.wait((ready, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -379,6 +389,7 @@ async def run(
                 await worker.drain(drain)
             stopped.cancel()
             feed.cancel()
+            shared.cancel()
     finally:
         worker.close()
 
