@@ -68,6 +68,12 @@ async def test_calls_of_a_killed_worker_lapse(begin: Begin) -> None:
         await stream.rest()
         await gateway.member("worker0", but=worker)
 
+        async def well() -> bool:
+            seen = (await gateway.health())["workers"][0]
+            return bool(seen.get("pid") != worker and seen.get("limits_fault", "not heard yet") is None)
+
+        await eventually_async(well, 10.0)
+
         async def free() -> bool:
             return await status() == 200
 
