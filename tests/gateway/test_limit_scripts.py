@@ -126,7 +126,7 @@ class Same(RuleBasedStateMachine):
                 assert (hold.through, first) == (False, found)
             else:
                 assert (hold.through, first) == (True, None)
-                assert shadows == found.shadowed
+                assert shadows == (found.shadowed or [])
                 self.open.append((found, hold))
 
     @precondition(lambda self: self.open)

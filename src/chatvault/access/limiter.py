@@ -118,44 +118,36 @@ class Meter:
         )
 
 
-class Ticket:
-    """A call that was let through. It is settled, or cancelled, once."""
+Filed = list[tuple[Window, int]]
+"""Windows, and the times that a call was filed under in them."""
 
-    __slots__ = ("_filed", "_meters", "_requests", "_tokens", "shadowed")
 
-    def __init__(
-        self,
-        meters: tuple[Meter, ...],
-        requests: list[tuple[Window, int]],
-        filed: list[tuple[Window, int]],
-        tokens: int,
-        shadowed: list[Exceeded],
-    ) -> None:
-        self._meters = meters
-        self._requests = requests
-        self._filed = filed
-        self._tokens = tokens
-        self.shadowed = shadowed
-        """Limits it would have passed, had they been more than shadows."""
+class Ticket(msgspec.Struct, eq=False, gc=False):
+    """A call that was let through. It is settled, or cancelled, once. `shadowed`: limits it would have passed, had they
+    been more than shadows."""
+
+    meters: tuple[Meter, ...]
+    requests: Filed
+    filed: Filed | None
+    tokens: int
+    shadowed: list[Exceeded] | None = None
 
     def settle(self, tokens: int | None) -> None:
         """The call has ended and used so many tokens; None: as many as were reserved, for all that is known."""
-        self._leave()
-        if tokens is not None and tokens != self._tokens:
-            for window, at in self._filed:
-                window.adjust(at, tokens - self._tokens)
+        for meter in self.meters:
+            meter.running -= 1
+        if self.filed is not None and tokens is not None and tokens != self.tokens:
+            for window, at in self.filed:
+                window.adjust(at, tokens - self.tokens)
 
     def cancel(self) -> None:
         """The call did not go: nothing of it counts."""
-        self._leave()
-        for window, at in self._filed:
-            window.adjust(at, -self._tokens)
-        for window, at in self._requests:
-            window.adjust(at, -1)
-
-    def _leave(self) -> None:
-        for meter in self._meters:
+        for meter in self.meters:
             meter.running -= 1
+        for window, at in self.filed or ():
+            window.adjust(at, -self.tokens)
+        for window, at in self.requests:
+            window.adjust(at, -1)
 
 
 def left(meters: tuple[Meter, ...], unit: Unit, now: int) -> Left | None:
@@ -254,26 +246,30 @@ class Limiter:
 
 def admit(meters: tuple[Meter, ...], tokens: int, now: int) -> Ticket | Exceeded:
     """Count one call that may use `tokens` by all of these, or by none."""
-    shadowed: list[Exceeded] = []
+    shadowed: list[Exceeded] | None = None
     for meter in meters:
         exceeded = meter.exceeded(tokens, now)
         if exceeded is not None:
             if not meter.shadow:
                 return exceeded
-            shadowed.append(exceeded)
+            shadowed = [exceeded] if shadowed is None else [*shadowed, exceeded]
     return count(meters, tokens, now, shadowed)
 
 
-def count(meters: tuple[Meter, ...], tokens: int, now: int, shadowed: list[Exceeded]) -> Ticket:
+def count(meters: tuple[Meter, ...], tokens: int, now: int, shadowed: list[Exceeded] | None = None) -> Ticket:
     """Count one call by all of these, whatever their limits say."""
-    requests: list[tuple[Window, int]] = []
-    filed: list[tuple[Window, int]] = []
+    requests: Filed = []
+    filed: Filed | None = None
     for meter in meters:
         meter.running += 1
         for gauge in meter.requests:
-            requests.append((gauge.window, gauge.window.add(now, 1)))
-        for gauge in meter.tokens:
-            filed.append((gauge.window, gauge.window.add(now, tokens)))
+            window = gauge.window
+            requests.append((window, window.add(now, 1)))
+        if meter.tokens:
+            filed = filed or []
+            for gauge in meter.tokens:
+                window = gauge.window
+                filed.append((window, window.add(now, tokens)))
     return Ticket(meters, requests, filed, tokens, shadowed)
 
 

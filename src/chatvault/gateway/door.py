@@ -8,6 +8,8 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatvault.access.limiter import MICRO, Exceeded, Meter, Ticket, admit, left
 from chatvault.access.limiter import count as count_along
 from chatvault.access.limits import USUAL_OUTPUT
@@ -23,22 +25,20 @@ if TYPE_CHECKING:
     from chatvault.gateway.call import Call
 
 
-class Held:
+class Held(msgspec.Struct, eq=False, gc=False):
     """What a call has taken of limits and budgets, while it is under way."""
 
-    __slots__ = ("hold", "meters", "reservation", "ticket", "waiter")
-
-    def __init__(self, ticket: Ticket | None, meters: tuple[Meter, ...]) -> None:
-        self.meters = meters
-        self.ticket = ticket
-        self.hold: Hold | None = None
-        """What the store of limits has counted."""
-        self.reservation: Reservation | None = None
-        self.waiter: Waiter | None = None
+    meters: tuple[Meter, ...]
+    ticket: Ticket | None = None
+    hold: Hold | None = None
+    """What the store of limits has counted."""
+    reservation: Reservation | None = None
+    waiter: Waiter | None = None
+    """Set while it waits for leases. It knows the call, so it is let go of as soon as it has been told."""
 
     def shadowed(self) -> tuple[str, ...]:
         """The limits that the call would have passed, had they been more than shadows."""
-        shadowed = self.ticket.shadowed if self.ticket is not None else []
+        shadowed = self.ticket.shadowed if self.ticket is not None else None
         if self.hold is not None and self.hold.reply is not None:
             _, shadowed = self.hold.exceeded()
         return tuple(f"{each.scope}:{each.subject}:{each.limit}" for each in shadowed) if shadowed else ()
@@ -48,7 +48,9 @@ class Held:
         hold = self.hold
         if hold is not None and hold.reply is not None:
             return hold.left("requests"), hold.left("tokens")
-        return left(self.meters, "requests", now), left(self.meters, "tokens", now)
+        ticket = self.ticket
+        tokens = left(self.meters, "tokens", now) if ticket is None or ticket.filed is not None else None
+        return left(self.meters, "requests", now), tokens
 
     def let_go(self, call: "Call") -> None:
         """The call does not go: nothing of it counts."""
@@ -86,7 +88,7 @@ def enter(call: "Call", admitted: "Admitted") -> None:
     if not meters and not budgets:
         call.open(admitted)
         return
-    held = call.held_of = Held(None, meters)
+    held = call.held_of = Held(meters)
     if meters:
         tokens = -(-admitted.input_bytes // 4) + USUAL_OUTPUT
         found = admit(meters, tokens, int(call.began * MICRO))
@@ -105,7 +107,7 @@ def _share(call: "Call", admitted: "Admitted", found: Ticket | Exceeded, tokens:
     assert held is not None
     ours = found if isinstance(found, Exceeded) else None
     now = int(call.began * MICRO)
-    held.ticket = count_along(held.meters, tokens, now, []) if isinstance(found, Exceeded) else found
+    held.ticket = count_along(held.meters, tokens, now) if isinstance(found, Exceeded) else found
     held.hold = worker.shared.ask(held.meters, tokens, partial(_decided, call, admitted, ours))
     if held.hold is None:
         _alone(call, ours)
@@ -163,7 +165,7 @@ def count(call: "Call") -> None:
     """Count a request that control answers by the limits, as a call of no tokens; no budget has to pay. The
     worker's share decides; a store that limits are shared in counts along. Raises RateLimited."""
     meters = _meters(call)
-    call.held_of = Held(None, meters)
+    call.held_of = Held(meters)
     found = admit(meters, 0, int(call.began * MICRO))
     if isinstance(found, Exceeded):
         raise limit_reached(found)

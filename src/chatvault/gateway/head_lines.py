@@ -29,9 +29,11 @@ def head_lines(call: "Call", head: Head | None) -> list[bytes]:
         dropped = call.admitted.translation.header()
         if dropped is not None:
             lines.append(b"x-chatvault-dropped: %s\r\n" % dropped)
-    if call.held_of is not None and call.held_of.meters:
-        lines = [line for line in lines if not line.startswith(OURS)]
-        lines += rate_lines(call.held_of.left(int(perf_counter() * MICRO)), call.speech.family, call.at)
+    held = call.held_of
+    if held is not None and held.meters:
+        if head is not None:
+            lines = [line for line in lines if not line.startswith(OURS)]
+        lines += rate_lines(held.left(int(perf_counter() * MICRO)), call.speech.family, call.at)
     if call.heading.origin is not None:
         lines += local.cors_lines(call, call.heading.origin)
     return lines

@@ -18,29 +18,25 @@ Standing = tuple[Left | None, Left | None]
 
 def rate_lines(standing: Standing, family: str, wall_us: int) -> list[bytes]:
     """Of the tightest window of each unit. `wall_us` is microseconds since the epoch."""
-    lines: list[bytes] = []
-    for (unit, form), rest in zip(_OPENAI, standing, strict=True):
-        if rest is None:
-            continue
-        if family == "anthropic":
-            lines.append(_anthropic(unit, rest, wall_us))
-        else:
-            most, free, reset = rest
-            lines.append(form % (most, free, _whole(int(reset)) if reset >= 60 else duration(reset).encode()))
+    requests, tokens = standing
+    if family == "anthropic":
+        told = zip(_UNITS, standing, strict=True)
+        return [_anthropic(unit, rest, wall_us) for unit, rest in told if rest is not None]
+    lines = [_openai(_REQUESTS, requests)] if requests is not None else []
+    if tokens is not None:
+        lines.append(_openai(_TOKENS, tokens))
     return lines
 
 
-_OPENAI: Final[tuple[tuple[Unit, bytes], ...]] = tuple(
-    (
-        unit,
-        (
-            f"x-ratelimit-limit-{unit}: %d\r\nx-ratelimit-remaining-{unit}: %d\r\nx-ratelimit-reset-{unit}: %b\r\n"
-        ).encode(),
-    )
-    for unit in _UNITS
-)
-"""https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time until
-all of it is free again, as in `6m0s`."""
+_REQUESTS: Final = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
+_TOKENS: Final = _REQUESTS.replace(b"requests", b"tokens")
+
+
+def _openai(form: bytes, rest: Left) -> bytes:
+    """https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (seen 2026-11): `reset` is the time
+    until all of it is free again, as in `6m0s`."""
+    most, free, reset = rest
+    return form % (most, free, _whole(int(reset)) if reset >= 60 else duration(reset).encode())
 
 
 @lru_cache(4096)
