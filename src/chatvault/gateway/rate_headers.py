@@ -28,7 +28,10 @@ def rate_lines(standing: Standing, family: str, wall_us: int) -> list[bytes]:
     return lines
 
 
-_REQUESTS: Final = b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
+_REQUESTS: Final = b"".join(
+    b"x-ratelimit-%b-requests: %b\r\n" % pair
+    for pair in ((b"limit", b"%d"), (b"remaining", b"%d"), (b"reset", b"%b"))
+)
 _TOKENS: Final = _REQUESTS.replace(b"requests", b"tokens")
 
 
