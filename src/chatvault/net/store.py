@@ -56,11 +56,11 @@ class Store(asyncio.Protocol):
 
     def send(self, data: bytes, told: Told) -> bool:
         """Write a command. False: there is no connection, or too much is under way on it; nothing is told then."""
-        if not self._greeted or len(self._waiting) >= _MOST:
+        transport = self._transport
+        if not self._greeted or transport is None or transport.is_closing() or len(self._waiting) >= _MOST:
             return False
-        assert self._transport is not None
         self._waiting.append(told)
-        self._transport.write(data)
+        transport.write(data)
         return True
 
     def drop(self) -> None:
@@ -81,8 +81,8 @@ class Store(asyncio.Protocol):
                 async with asyncio.timeout(_CONNECT):
                     await self._connect()
                     await self._answered.wait()
-                await self._lost.wait()
                 greeted = self._greeted
+                await self._lost.wait()
             except (OSError, TimeoutError) as error:  # TLS's errors are OSErrors, too
                 self._blame(f"it cannot be reached ({str(error) or 'it does not answer'})")
             finally:
@@ -153,6 +153,8 @@ class Store(asyncio.Protocol):
         self._begin()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._greeted = False
+        self._transport = None  # a closed one must not be written to, and `run` comes to it later
         self._answered.set()
         self._lost.set()
 
