@@ -27,7 +27,8 @@ from chatvault.config.schema import AuditConfig, ModelConfig, ServerConfig, Time
 from chatvault.config.snapshot import ProviderSnapshot, Snapshot
 from chatvault.fake import FakeProvider
 from chatvault.fake.stats import Stats
-from chatvault.gateway.worker import Worker, WorkerOptions, run
+from chatvault.gateway.service import run
+from chatvault.gateway.worker import Worker, WorkerOptions
 from chatvault.providers.rows import ROWS
 from tests.fake.raw import Heard, written
 from tests.gateway.feed import Control, control

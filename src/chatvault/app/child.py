@@ -204,7 +204,8 @@ def _first(errors: BaseExceptionGroup[OperatorError]) -> OperatorError:
 async def _worker(start: Start, life: Life) -> None:
     from chatvault.app.options import WorkerStart
     from chatvault.config.runtime import FEED_SOCKET
-    from chatvault.gateway.worker import WorkerOptions, run_worker
+    from chatvault.gateway.service import run_worker
+    from chatvault.gateway.worker import WorkerOptions
 
     told = msgspec.json.decode(start.options, type=WorkerStart)
     listener = socket.socket(fileno=start.listeners["data"])
