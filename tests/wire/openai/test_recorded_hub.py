@@ -32,6 +32,8 @@ DIALECTS: dict[str, ConversationDialect] = {
     "openai.completions": CompletionsDialect(),
 }
 ASKED = Conversation(model="m", messages=(), stream=True, stream_usage=True, origin="openai.chat")
+BYTE_BY_BYTE = 6_000
+"""Streams up to so many bytes are read byte by byte too; longer ones only in pieces."""
 MOST_NO_ANSWERS = {"openai.chat": 20, "openai.responses": 3, "openai.completions": 3}
 """Some recordings hold nothing, half of an answer, or another endpoint's."""
 
@@ -98,7 +100,7 @@ def test_answers(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         found = gist(told)
         assert not found.whole or found.usage == own_usage(exchange), exchange.id
         if exchange.streaming:
-            for sizes in ((1,), (5, 2, 333)) if len(exchange.body) < 60_000 else ((5, 2, 333),):
+            for sizes in ((1,), (5, 2, 333)) if len(exchange.body) < BYTE_BY_BYTE else ((5, 2, 333),):
                 assert gist(read(dialect, exchange, sizes)) == found, exchange.id
         if not found.whole:
             count["failed" if found.failure else "cut"] += 1
