@@ -53,9 +53,9 @@ def fill(data: Path, many: int, used: int) -> list[str]:
     return kept
 
 
-@scaled((2_000, 60, 25.0), (1_000_000, 10_000, 5.0))
-def test_tokens_are_looked_up_not_loaded(scale: tuple[int, int, float], show: Show) -> None:
-    many, used, most_ms = scale  # the few are timed where control's coverage may be measured, which slows it
+@scaled((2_000, 60), (1_000_000, 10_000))
+def test_tokens_are_looked_up_not_loaded(scale: tuple[int, int], show: Show) -> None:
+    many, used = scale
     with OwnGateway(["--fake"]) as gateway:
         tokens = fill(gateway.data_dir, many, used)
         pid = gateway.worker_pid()
@@ -83,5 +83,5 @@ def test_tokens_are_looked_up_not_loaded(scale: tuple[int, int, float], show: Sh
             f"ms); the worker from {before:.1f} to {after:.1f} MB"
         )
         connection.close()
-        assert more < most_ms
+        assert more < (25.0 if "coverage" in sys.modules else 5.0)  # coverage slows control
         assert after < 80.0

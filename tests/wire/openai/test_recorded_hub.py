@@ -33,7 +33,7 @@ DIALECTS: dict[str, ConversationDialect] = {
 }
 ASKED = Conversation(model="m", messages=(), stream=True, stream_usage=True, origin="openai.chat")
 BYTE_BY_BYTE = 6_000
-"""Streams up to so many bytes are read byte by byte too; longer ones only in pieces."""
+"""Streams up to so many bytes are read byte by byte too; longer ones in the longer proofs."""
 MOST_NO_ANSWERS = {"openai.chat": 20, "openai.responses": 3, "openai.completions": 3}
 """Some recordings hold nothing, half of an answer, or another endpoint's."""
 
@@ -110,6 +110,16 @@ def test_answers(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\n{name:20} {dict(count)}")
     assert count["no answer"] <= MOST_NO_ANSWERS[name]
+
+
+@pytest.mark.prove
+@pytest.mark.recorded
+@pytest.mark.parametrize("name", DIALECTS)
+def test_long_streams_byte_by_byte(name: str) -> None:
+    dialect = DIALECTS[name]
+    for exchange in exchanges(name):
+        if exchange.status == 200 and exchange.streaming and BYTE_BY_BYTE <= len(exchange.body) < 60_000:
+            assert gist(read(dialect, exchange, (1,))) == gist(read(dialect, exchange)), exchange.id
 
 
 def again(dialect: ConversationDialect, told: list[AnyEvent], found: Gist, exchange: Exchange) -> None:
